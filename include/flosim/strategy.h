@@ -1,0 +1,3 @@
+#ifndef FLOSIM_STRATEGY_H
+#define FLOSIM_STRATEGY_H
+#endif

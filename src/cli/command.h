@@ -1,0 +1,16 @@
+/* A subcommand: one file per command ending in its const entry, listed once in main.c. */
+#ifndef FLOSIM_CLI_COMMAND_H
+#define FLOSIM_CLI_COMMAND_H
+
+struct command {
+    const char *name;
+    const char *summary; /* one line for `flosim --help` */
+    const char *help;    /* the whole `flosim NAME --help`: usage, options, examples, exit codes */
+    /* argv[0] is the command's name. Returns the exit code. */
+    int (*run)(int argc, char **argv);
+};
+
+extern const struct command command_run, command_check, command_partition, command_leader, command_worker,
+    command_submit, command_help;
+
+#endif

@@ -1,0 +1,66 @@
+/* A data set: items and labels in one read-only block of memory, possibly shared by thousands of processes.
+ * Items are stored as they came (U8 pixels or F32) and are transformed while a batch is gathered:
+ * zero padding in the raw domain, then (raw * scale - mean) / std. Immutable; any thread, any process after fork. */
+#ifndef FLOSIM_DATA_DATASET_H
+#define FLOSIM_DATA_DATASET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/diag.h"
+#include "util/error.h"
+
+enum { DATA_MAX_DIMS = 4 };
+
+enum data_type { DATA_U8, DATA_F32 };
+
+struct transform {
+    float scale, mean, std; /* value = (raw * scale - mean) / std */
+    int padding;            /* zeros added on each side of H and W, in the raw domain */
+};
+
+struct dataset {
+    char name[64];
+    size_t num_items;
+    int num_dims;              /* of one raw item */
+    int64_t dims[DATA_MAX_DIMS]; /* raw: [1, 28, 28] or [60] */
+    size_t item_size;          /* raw values of an item */
+    enum data_type type;
+    const void *x;             /* [num_items, item_size] */
+    const int32_t *labels;     /* [num_items] */
+    const int32_t *groups;     /* [num_items]: the natural client of each item; NULL where the data has none */
+    int32_t num_classes;
+    struct transform transform;
+    void *memory;              /* the mapping that holds it all, or NULL; owned */
+    size_t memory_size;
+};
+
+/* How data_gather will shape one item: dims with padding; returns num_dims. */
+int dataset_shape(const struct dataset *dataset, int64_t dims[DATA_MAX_DIMS]);
+
+/* Allocate x, labels (and groups) for a known size in one anonymous shared mapping (MAP_SHARED: one copy however many
+ * processes fork from here). name, dims, type, num_classes and transform are set by the caller before. The writable
+ * pointers are returned. */
+struct dataset_fill {
+    void *x;
+    int32_t *labels, *groups;
+};
+int dataset_alloc(struct dataset *dataset, bool with_groups, struct dataset_fill *fill, struct error *err);
+void dataset_fini(struct dataset *dataset);
+
+/* A part of a data set: index list over shared items. `index` NULL: all items in order. */
+struct data_view {
+    const struct dataset *dataset;
+    const uint32_t *index;
+    size_t num_items;
+};
+
+/* Fill x [count, shape] and labels [count] with the items view[order[0]] … (order NULL: first, first+1, …). */
+void data_gather(const struct data_view *view, const uint32_t *order, size_t first, size_t count, float *x,
+                 int32_t *labels);
+
+/* Fractions of each label in the view: fills share [num_classes]. */
+void data_label_shares(const struct data_view *view, double *share);
+
+#endif

@@ -1,0 +1,50 @@
+/* Data set folders, Flotilla's form: a data file beside train_dataset_config.yaml (worker) or dataset_config.yaml (the
+ * leader's validation data). The folder's name is the data set's key in adverts and requests. */
+#ifndef FLOSIM_DATA_FOLDER_H
+#define FLOSIM_DATA_FOLDER_H
+
+#include "data/dataset.h"
+#include "util/params.h"
+
+struct dataset_details {
+    char *data_filename, *dataset_id;
+    struct string_list dataset_tags, suitable_models;
+};
+
+struct dataset_config { /* the YAML file */
+    struct dataset_details dataset_details;
+    struct {
+        struct yaml_node label_distribution; /* as written; recomputed from the data where absent */
+        int64_t num_items;
+    } metadata;
+    struct { /* ours: how raw values become inputs; where the data file does not say */
+        double scale, mean, std;
+        int64_t padding;
+    } transform;
+    double local_validation_fraction; /* ours */
+};
+
+extern const struct param_table dataset_config_table;
+
+struct data_folder {
+    char *path, *name;
+    struct dataset_config config;
+    struct dataset dataset;
+};
+
+/* Read config and data. `worker`: train_dataset_config.yaml, else dataset_config.yaml. */
+int data_folder_load(const char *path, bool worker, struct data_folder *out, struct diags *diags);
+void data_folder_fini(struct data_folder *folder);
+
+/* The config alone, cheaply, for adverts (metadata is computed from the data only where the file lacks it). */
+int data_folder_scan(const char *path, bool worker, struct data_folder *out, struct diags *diags);
+
+/* Read one data file by its ending and head: IDX(.gz), safetensors with x and y. `data_filename` of an IDX image file
+ * finds its labels by name (train-images-idx3-ubyte.gz -> train-labels-idx1-ubyte.gz). A .pth is refused with a hint. */
+int data_file_load(const char *path, struct dataset *out, struct diags *diags);
+
+/* Write a folder for one view: data.safetensors (x raw, y; transform in its metadata) and the config file. */
+int data_folder_write(const char *path, bool worker, const char *dataset_id, const struct data_view *view,
+                      struct error *err);
+
+#endif

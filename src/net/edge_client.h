@@ -1,0 +1,64 @@
+/* EdgeService as a client, on gRPC core's C API: one completion queue and thread for any number of channels.
+ * Every answer comes as a callback on the loop's thread. Knows messages, not models. */
+#ifndef FLOSIM_NET_EDGE_CLIENT_H
+#define FLOSIM_NET_EDGE_CLIENT_H
+
+#include <stddef.h>
+
+#include "codec/edge_messages.h"
+#include "util/error.h"
+#include "util/log.h"
+#include "util/loop.h"
+#include "util/span.h"
+
+struct edge_client;
+struct edge_channel; /* one worker; kept open between calls */
+struct edge_request; /* one call in progress */
+
+struct edge_client_options {
+    size_t max_message_length;
+    int reply_credits; /* replies with weights that may be in memory or in transfer at once; 0: 8 */
+};
+
+/* `loop` and `log` are borrowed. */
+int edge_client_new(struct edge_client **out, const struct edge_client_options *options, struct loop *loop,
+                    const struct log *log, struct error *err);
+
+/* Cancels what is in progress (its callbacks come with ERR_CANCELLED first), closes all, frees. Loop thread. */
+void edge_client_free(struct edge_client *client);
+
+/* Never blocks; connecting happens with the first call. `keepalive`: send pings (only towards our own workers). */
+int edge_channel_open(struct edge_client *client, const char *endpoint, int keepalive, struct edge_channel **out,
+                      struct error *err);
+void edge_channel_close(struct edge_channel *channel); /* cancels its calls; NULL is legal */
+
+/* An answer. `body` holds the message's bytes (decode with codec/edge_messages.h, in place); NULL on failure.
+ * A body that carries weights holds one of the client's credits until edge_reply_release. */
+struct edge_reply {
+    struct error error; /* .status == OK on success; else what went wrong, with the peer's sentence */
+    struct blob *body;  /* borrowed for the callback unless taken with blob_ref */
+    struct edge_client *client;
+    int holds_credit;
+    double elapsed_s;
+    size_t bytes_sent, bytes_received;
+};
+
+typedef void (*edge_callback)(void *context, struct edge_reply *reply);
+
+/* Start a unary call. `head` and `weights` (may be NULL) are taken. The callback runs exactly once, on the loop's thread,
+ * also on failure, cancellation or deadline. Returns the call for edge_request_cancel; valid until the callback. */
+struct edge_request *edge_call_unary(struct edge_channel *channel, enum edge_method method, struct blob *head,
+                                     struct blob *weights, double timeout_s, edge_callback callback, void *context);
+
+/* StreamFile: head message, then `data` in chunks of chunk_size. `data` is taken. */
+struct edge_request *edge_call_upload(struct edge_channel *channel, const char *model_id, const char *file_name,
+                                      struct blob *data, size_t chunk_size, double timeout_s, edge_callback callback,
+                                      void *context);
+void edge_request_cancel(struct edge_request *request);
+
+/* In the callback: keep the credit beyond it (the merge runs elsewhere); give it back later with edge_credit_release,
+ * from any thread. Without a keep the credit returns when the callback does. */
+void edge_reply_keep_credit(struct edge_reply *reply);
+void edge_credit_release(struct edge_client *client);
+
+#endif

@@ -1,0 +1,62 @@
+/* A network: layers with inferred shapes and a parameter layout, described by model.yaml (or built in by class).
+ * Immutable once loaded; any number of threads may use one model, each with a workspace of its own.
+ *
+ * Shape letters, project-wide: N batch, C H W image, T time, D in, O out, P floats of a model's block, K clients. */
+#ifndef FLOSIM_NN_MODEL_H
+#define FLOSIM_NN_MODEL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "codec/layout.h"
+#include "util/diag.h"
+#include "util/rng.h"
+#include "util/span.h"
+
+struct model;
+
+/* Load FOLDER/model.yaml. `model_args` (a JSON object, may be NULL) replaces $(name) in it. Everything wrong with the
+ * file goes to diags: unknown layer, bad argument, shape mismatch (names the layer and both shapes). */
+int model_load(const char *folder, const json_t *model_args, struct model **out, struct diags *diags);
+
+/* The same for text (tests, built-in networks); `name` is used in messages. */
+int model_load_text(const char *text, const char *name, const json_t *model_args, struct model **out,
+                    struct diags *diags);
+void model_free(struct model *model);
+
+const struct layout *model_layout(const struct model *model);
+size_t model_num_layers(const struct model *model);
+
+/* Floats of one input sample and of one output sample (D and O of the whole network), and the input's shape. */
+size_t model_input_size(const struct model *model);
+size_t model_output_size(const struct model *model);
+int model_input_shape(const struct model *model, int64_t dims[TENSOR_MAX_DIMS]); /* returns num_dims */
+
+/* Floating point operations of one sample: forward only, or a training step (forward, backward, update excluded). A
+ * multiply-add counts two. */
+double model_flops_forward(const struct model *model);
+double model_flops_train(const struct model *model);
+
+/* Fill params [P] with PyTorch's default initialisation of each layer kind, from (seed, "init", tensor name). */
+void model_init_params(const struct model *model, uint64_t seed, float *params);
+
+/* Workspace: all memory that forward and backward need for batches of up to max_batch, planned once. `train` false
+ * leaves out what only backward needs. */
+struct workspace;
+int workspace_new(const struct model *model, int max_batch, bool train, struct workspace **out, struct error *err);
+void workspace_free(struct workspace *ws);
+size_t workspace_bytes(const struct workspace *ws);
+
+/* y = f(x). x [N, input_size] borrowed (until backward), N <= max_batch. Returns logits [N, output_size], inside the
+ * workspace until its next use. Dropout and the like draw from `rng` (NULL when not training). params [P] holds buffers
+ * too, which training mode updates in place. */
+const float *model_forward(const struct model *model, struct workspace *ws, float *params, const float *x, int N,
+                           bool training, struct rng *rng);
+
+/* Gradients of the last model_forward(training = true): gy [N, output_size] is the gradient of the loss with respect to
+ * its result; fills grads [num_parameters] (overwrites). gx [N, input_size] is filled unless NULL. */
+void model_backward(const struct model *model, struct workspace *ws, const float *params, const float *gy,
+                    float *grads, float *gx);
+
+#endif

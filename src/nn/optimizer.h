@@ -1,0 +1,29 @@
+/* Optimizers: a pluggable kind, with PyTorch's arguments and defaults. State is new every local training. */
+#ifndef FLOSIM_NN_OPTIMIZER_H
+#define FLOSIM_NN_OPTIMIZER_H
+
+#include "util/params.h"
+#include "util/span.h"
+
+struct optimizer;
+
+struct optimizer_ops {
+    const char *name;
+    const struct param_table *params; /* its arguments; every member has `lr` */
+    size_t state_floats;              /* per parameter: 0, 1 or 2 */
+    /* One step over n parameters; state [state_floats, n] zero at first; step counts from 1. `args` is the struct of
+     * `params`. */
+    void (*step)(const void *args, int64_t step, size_t n, float *params, const float *grads, float *state);
+};
+
+extern const struct optimizer_ops *const optimizers[]; /* NULL-terminated */
+const struct optimizer_ops *optimizer_find(const char *name);
+
+/* From JSON {"name": "adam", "args": {...}} as it travels; an absent span is Adam at `learning_rate`. args.lr defaults
+ * to learning_rate. ERR_INVALID says which name or argument is wrong and lists the names there are. */
+int optimizer_new(struct span json, double learning_rate, size_t num_parameters, struct optimizer **out,
+                  struct error *err);
+void optimizer_free(struct optimizer *optimizer);
+void optimizer_step(struct optimizer *optimizer, float *params, const float *grads);
+
+#endif

@@ -1,0 +1,53 @@
+/* The worker role: adverts and heartbeats over MQTT, EdgeService over gRPC, one compute thread. Stateless: everything a
+ * training needs comes with the request. Several workers can live in one process. */
+#ifndef FLOSIM_WORKER_WORKER_H
+#define FLOSIM_WORKER_WORKER_H
+
+#include <stdbool.h>
+
+#include "config/worker_config.h"
+#include "data/dataset.h"
+#include "util/log.h"
+#include "util/probe.h"
+
+struct worker;
+
+/* What the surroundings lend a worker; a deployed one (flosim worker) has none of it. All borrowed for its life. */
+struct worker_host {
+    const char *client_id;  /* NULL: the one of temp_dir_path/client_info.yaml, made at the first start */
+    const char *dataset_id; /* with `train`: the name of the one data set lent; NULL: read datasets_dir_path */
+    const struct data_view *train;
+    double local_validation_fraction;
+    struct probes *probes;
+
+    /* Compute slots: at most so many clients compute at once. Called on the compute thread; acquire may block and returns
+     * false when the worker should give up (it polls `stop`). NULL: no slots. */
+    bool (*acquire_slot)(void *context, bool (*stop)(void *stop_context), void *stop_context);
+    void (*release_slot)(void *context);
+
+    /* Modelled time: seconds that this client's device would take for so many FLOPs, and for so many bytes down and up.
+     * NULL: time is measured. `idle_to_modelled`: sleep (outside the slot) until the modelled duration has passed. */
+    double (*compute_seconds)(void *context, double flops);
+    double (*transfer_seconds)(void *context, size_t bytes_down, size_t bytes_up);
+    bool idle_to_modelled;
+    void *context;
+
+    /* Told on the worker's loop thread: "connected", "advertised", "training", "trained", "validated", … for counters in
+     * shared memory. NULL: not told. */
+    void (*observe)(void *context, const char *event);
+};
+
+int worker_new(struct worker **out, const struct worker_config *config, const struct worker_host *host,
+               const struct log *log, struct error *err);
+const char *worker_client_id(const struct worker *worker);
+int worker_port(const struct worker *worker);
+
+/* Runs on the calling thread until worker_stop. */
+int worker_run(struct worker *worker, struct error *err);
+
+/* Any thread. Work in hand is stopped at the next mini-batch and answered with a failure, `offline` is published, the
+ * port closes, worker_run returns. */
+void worker_stop(struct worker *worker);
+void worker_free(struct worker *worker);
+
+#endif
