@@ -3,18 +3,23 @@
 #ifndef FLOSIM_UTIL_EXECUTOR_H
 #define FLOSIM_UTIL_EXECUTOR_H
 
+#include <stdbool.h>
+
 #include "util/loop.h"
 
 struct executor;
 
 struct executor_task {
-    struct loop_event done_event;               /* the executor's own */
-    struct executor_task *next;                 /* the executor's own */
-    void (*run)(struct executor_task *task);    /* on the compute thread */
-    void (*done)(struct executor_task *task);   /* afterwards on the loop's thread; may free the task */
+    struct loop_event done_event;            /* the executor's own */
+    struct executor_task *next;              /* the executor's own */
+    bool was_run;                            /* set by the executor: false in `done` when it was freed before run */
+    void (*run)(struct executor_task *task); /* on the compute thread */
+    void (*done)(
+        struct executor_task *task); /* afterwards on the loop's thread; may free the task or submit it again */
 };
 
-/* Starts the thread. `name` shows in ps and gdb (15 characters). */
+/* Starts the thread, which takes no signals. `name` shows in ps and gdb (its first 15 characters). `loop` is borrowed
+ * and must outlive the executor. */
 int executor_new(struct executor **out, struct loop *loop, const char *name, struct error *err);
 
 /* Loop thread only. The task belongs to the executor until `done` is called. */

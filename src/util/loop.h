@@ -12,12 +12,13 @@
 struct loop;
 
 struct loop_event {
-    struct loop_event *next;
-    void (*handle)(struct loop_event *event); /* runs on the loop's thread; may free the event */
+    struct loop_event *next;                  /* the loop's own */
+    uint64_t posted_ns;                       /* the loop's own: its lag counts from here */
+    void (*handle)(struct loop_event *event); /* runs on the loop's thread; may free the event or post it again */
 };
 
 /* Recover the struct that embeds a member. */
-#define CONTAINER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+#define CONTAINER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 struct loop_timer {
     uint64_t due_ns;
@@ -29,17 +30,19 @@ struct loop_timer {
 /* Returns new loop; the clock is borrowed for its life. */
 int loop_new(struct loop **out, const struct clock *clock, struct error *err);
 
-/* Handles what is still queued (so that events own nothing afterwards), then frees. No other thread may post any more. */
+/* Handles what is still queued (so that events own nothing afterwards), then frees. No other thread may post any more.
+ */
 void loop_free(struct loop *loop);
 
-/* Run until loop_stop; the caller becomes the loop's thread. */
+/* Run until loop_stop; the caller becomes the loop's thread. A stop that came before ends it at once; afterwards it can
+ * be run again. */
 void loop_run(struct loop *loop);
 
 /* Any thread. The loop ends after the event in hand; queued events stay queued. */
 void loop_stop(struct loop *loop);
 
-/* Any thread; `event->handle` is set by the caller. The event belongs to the loop until it is handled. Events of one
- * poster are handled in the order posted. */
+/* Any thread; `event->handle` is set by the caller. The event belongs to the loop until it is handled: whoever posted
+ * it never touches it again. Events of one poster are handled in the order posted. */
 void loop_post(struct loop *loop, struct loop_event *event);
 
 const struct clock *loop_clock(const struct loop *loop);
