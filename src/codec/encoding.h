@@ -10,7 +10,8 @@ struct encoding {
     const char *name; /* as in the advert's `codec` list */
     /* Do these bytes look like this encoding? Looks at the head only. */
     int (*recognises)(struct span image);
-    /* As safetensors_encode / safetensors_decode. NULL: known by sight, not spoken (answered with ERR_UNIMPLEMENTED). */
+    /* As safetensors_encode / safetensors_decode. NULL: known by sight, not spoken (answered with ERR_UNIMPLEMENTED).
+     */
     int (*encode)(const struct layout *layout, const float *weights, struct blob **out, struct error *err);
     int (*decode)(const struct layout *layout, struct span image, float *weights, struct error *err);
 };

@@ -10,7 +10,7 @@
 
 #include "util/error.h"
 
-enum { TENSOR_MAX_DIMS = 6, TENSOR_NAME_MAX = 192 };
+enum { TENSOR_MAX_DIMS = 6, TENSOR_NAME_MAX = 192, SHAPE_TEXT_MAX = TENSOR_MAX_DIMS * 22 + 3 };
 
 enum tensor_role { TENSOR_PARAMETER, TENSOR_BUFFER };
 
@@ -42,5 +42,9 @@ int layout_copy(const struct layout *from, struct layout *to, struct error *err)
 
 /* ERR_INVALID naming the first tensor that differs (name, shape, type), or OK. */
 int layout_compare(const struct layout *expected, const struct layout *found, struct error *err);
+
+/* "[6, 1, 5, 5]" for messages, and the comparison behind them; num_dims <= TENSOR_MAX_DIMS. */
+void shape_text(int num_dims, const int64_t *dims, char text[SHAPE_TEXT_MAX]);
+bool shape_equal(int num_dims_a, const int64_t *a, int num_dims_b, const int64_t *b);
 
 #endif
