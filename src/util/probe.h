@@ -14,10 +14,12 @@
 
 enum { PROBE_SLOTS = 4, PROBE_NAME_MAX = 40 };
 
-enum probe_state { PROBE_FREE, PROBE_ARMED, PROBE_HIT, PROBE_RELEASED };
+enum probe_state { PROBE_FREE, PROBE_ARMED, PROBE_HIT };
 
 struct probe {
-    _Atomic uint32_t state; /* enum probe_state; also the futex that a halted thread sleeps on */
+    /* enum probe_state in the low two bits, above them how often the slot changed, so that a thread halted at a point
+     * that was released and armed anew at once still sees that its own halt is over. Also the futex it sleeps on. */
+    _Atomic uint32_t word;
     char name[PROBE_NAME_MAX];
     int64_t round; /* counts from 0 as on the wire; -1: the next round that comes by */
 };
@@ -41,7 +43,7 @@ void probe_halt(struct probes *probes, const char *name, int64_t round);
 /* For event loops: true while the point is armed and not released; the caller comes back later (a short timer). */
 bool probe_holds(struct probes *probes, const char *name, int64_t round);
 
-/* The observer's side. */
+/* The observer's side; one thread. A point stays armed or hit whatever becomes of the process, until it is released. */
 void probes_init(struct probes *probes, int notify_fd);
 int probe_arm(struct probes *probes, const char *name, int64_t round); /* slot index, or -1 when all are taken */
 enum probe_state probe_state(const struct probes *probes, int slot);
