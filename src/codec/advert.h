@@ -1,6 +1,7 @@
 /* The JSON of the MQTT topics (advert_server, advert_client, heartbeat), byte for byte Flotilla's keys.
  * Plain structs in, JSON text out, and back. Everything parsed is untrusted and bounded: payload 1 MiB, ids 128 bytes,
- * 64 datasets, 1,000 labels each, 256 models. Pure functions; any thread. */
+ * 64 datasets, 1,000 labels each, 256 models. A client's id has letters, digits, '-' and '_' only, because topics, store
+ * keys and file names are made of it. Pure functions; any thread. */
 #ifndef FLOSIM_CODEC_ADVERT_H
 #define FLOSIM_CODEC_ADVERT_H
 
@@ -67,11 +68,14 @@ struct client_advert {
 
 void client_advert_fini(struct client_advert *advert);
 
-/* Encoders return a new NUL-terminated string; NULL when out of memory. */
+/* Encoders return a new NUL-terminated string; NULL when out of memory, or where an id is no UTF-8. */
 char *server_advert_encode(const struct server_advert *advert);
 char *client_advert_encode(const struct client_advert *advert);
 char *heartbeat_encode(const char *client_id, double timestamp);
 
+/* ERR_INVALID or ERR_TOO_LARGE names the key and what was expected. Absent lists are empty, absent descriptions "" (too
+ * long ones are cut), an absent codec is a stock client's. Release a decoded client_advert with client_advert_fini; on
+ * error there is nothing to release. */
 int server_advert_decode(struct span payload, struct server_advert *out, struct error *err);
 int client_advert_decode(struct span payload, struct client_advert *out, struct error *err);
 int heartbeat_decode(struct span payload, char client_id[CLIENT_ID_MAX], double *timestamp, struct error *err);
