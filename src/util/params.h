@@ -18,7 +18,7 @@ enum param_type {
     PARAM_STRING,   /* char *, owned; NULL where the value is null */
     PARAM_DURATION, /* double seconds: 12s, 50ms, 2min, 1h; a bare number is seconds */
     PARAM_BYTES,    /* int64_t bytes: 2MiB, 10kB; a bare number is bytes */
-    PARAM_RATE,     /* double bytes per second: 20Mbit, 1MB/s; 0 = no limit */
+    PARAM_RATE,     /* double bytes per second: 20Mbit, 1MB/s; 0 = no limit; another number needs its unit */
     PARAM_FRACTION, /* double in 0..1: 0.3 or 30% */
     PARAM_CHOICE,   /* int: index into `choices` */
     PARAM_STRINGS,  /* struct string_list; a single scalar counts as a list of one */
@@ -56,6 +56,10 @@ enum param_flags {
     PARAM_OURS = 4,     /* not a key of Flotilla 1.0; shown as such in the reference */
 };
 
+/* Limits for `min` and `max`: an open end, and "more than zero". */
+#define PARAM_NO_LIMIT 1e300
+#define PARAM_ABOVE_0 1e-300
+
 struct param_table;
 
 struct param {
@@ -64,7 +68,7 @@ struct param {
     enum param_type type;
     size_t offset;
     const char *fallback;             /* the default, as one would write it in YAML */
-    double min, max;                  /* closed range of a number or of a list's items; both 0: any */
+    double min, max;                  /* closed range of a number or of a list's items; both 0: any; see PARAM_NO_LIMIT, PARAM_ABOVE_0 */
     const char *const *choices;       /* PARAM_CHOICE: NULL-terminated */
     const struct param_table *table;  /* PARAM_SECTION, PARAM_LIST */
     unsigned flags;
@@ -98,6 +102,9 @@ void params_write(const struct param_table *table, const void *values, int inden
 
 /* Help text: name, type, range, default, sentence; nested tables indented. */
 void params_help(const struct param_table *table, int indent, FILE *out);
+
+/* The same as a Markdown table, for the reference page; keys of ours bear a star. */
+void params_markdown(const struct param_table *table, FILE *out);
 
 /* Convert one scalar by type and range; used by rows and by expressions ("wall_s < 2min"). 0 or ERR_INVALID with a
  * message that says what is expected (without a place). `out` points to the C type of `type`. */
