@@ -11,9 +11,9 @@
 struct client_link;
 
 struct link_reply {
-    struct error error;    /* .status == OK on success */
-    struct span body;      /* the encoded response; valid during the callback … */
-    struct blob *storage;  /* … or for as long as a reference to this is held */
+    struct error error;   /* .status == OK on success */
+    struct span body;     /* the encoded response; valid during the callback … */
+    struct blob *storage; /* … or for as long as a reference to this is held */
     double elapsed_s;
     size_t bytes_sent, bytes_received;
     void (*keep_credit)(struct link_reply *reply);

@@ -17,7 +17,8 @@ struct leader_host {
     struct probes *probes; /* NULL: no points are ever armed */
     void *context;
 
-    /* Everything that happens, on the loop's thread: event name and fields as they go to events.jsonl. NULL: not told. */
+    /* Everything that happens, on the loop's thread: event name and fields as they go to events.jsonl. NULL: not told.
+     */
     void (*observe)(void *context, const char *event, const json_t *fields);
 
     /* Validation data that is in memory already, by data set name; NULL (or a NULL answer): read it from
@@ -31,12 +32,13 @@ struct leader_host {
     /* Compute clients in parallel at most (for deadlines); 0: as many as are selected. */
     int slots;
     int threads; /* for validation; 0: 1 */
-    /* Answers of one client in the simulator carry modelled durations; then elapsed wall time must not reach strategies. */
+    /* Answers of one client in the simulator carry modelled durations; then elapsed wall time must not reach
+     * strategies. */
     bool modelled_time;
 };
 
-/* `log`, `host` (may be NULL) are borrowed; `config` too. Connects to the broker, opens the REST port. A broker that is not
- * there or a port in use is ERR_SETUP with the remedy. */
+/* `log`, `host` (may be NULL) are borrowed; `config` too. Connects to the broker, opens the REST port. A broker that is
+ * not there or a port in use is ERR_SETUP with the remedy. */
 int leader_new(struct leader **out, const struct leader_config *config, const struct leader_host *host,
                const struct log *log, struct error *err);
 int leader_rest_port(const struct leader *leader);

@@ -1,0 +1,140 @@
+/* Exact sums of weighted vectors: sum over clients of n_k * w_k, in 128-bit fixed point.
+ *
+ * Additions of integers commute, so the sum is the same bit for bit in whatever order updates come, and sums of parts
+ * can be merged. The unit is 2^-72; what is smaller in a term is cut off (the same for the same term). The magnitudes
+ * of all terms together must stay below 2^54, or the update is refused: with 2^31 samples that allows weights up to
+ * 2^23.
+ *
+ * Not thread safe; a sum belongs to its strategy. P floats; memory is 16 P bytes, however many clients there are. */
+#ifndef FLOSIM_EXACT_SUM_H
+#define FLOSIM_EXACT_SUM_H
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <flosim/strategy.h>
+
+__extension__ typedef __int128 flosim_int128;
+
+#define FLOSIM_EXACT_UNIT  0x1p-72
+#define FLOSIM_EXACT_LIMIT 0x1p54
+
+struct flosim_exact_sum {
+    flosim_int128 *sums; /* [P] */
+    size_t n;            /* P */
+    int64_t total;       /* sum of the factors */
+    double bound;        /* no element is larger than this */
+};
+
+static inline int flosim_exact_sum_init(struct flosim_exact_sum *sum, size_t n)
+{
+    *sum = (struct flosim_exact_sum){0};
+    sum->sums = calloc(n ? n : 1, sizeof *sum->sums);
+    sum->n = n;
+    return sum->sums ? FLOSIM_OK : FLOSIM_MEMORY;
+}
+
+static inline void flosim_exact_sum_fini(struct flosim_exact_sum *sum)
+{
+    free(sum->sums);
+    *sum = (struct flosim_exact_sum){0};
+}
+
+static inline void flosim_exact_sum_reset(struct flosim_exact_sum *sum)
+{
+    memset(sum->sums, 0, sum->n * sizeof *sum->sums);
+    sum->total = 0;
+    sum->bound = 0;
+}
+
+static inline uint32_t flosim_float_bits(float value)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+/* The largest magnitude of w [n] as float bits; 0x7f800000 or more where one is not finite. */
+static inline uint32_t flosim_largest_bits(const float *w, size_t n)
+{
+    uint32_t largest = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits = flosim_float_bits(w[i]) & 0x7fffffffu;
+
+        largest = bits > largest ? bits : largest;
+    }
+    return largest;
+}
+
+/* factor * value in units of 2^-72. */
+static inline flosim_int128 flosim_exact_term(float value, int64_t factor)
+{
+    uint32_t bits = flosim_float_bits(value);
+    int exponent = (int)(bits >> 23 & 0xffu);
+    int64_t mantissa = (int64_t)(bits & 0x7fffffu);
+    flosim_int128 term;
+    int shift;
+
+    if (exponent)
+        mantissa |= 0x800000;
+    else
+        exponent = 1;
+    shift = exponent - 150 + 72; /* value = mantissa * 2^(exponent - 150) */
+    term = (flosim_int128)mantissa * factor;
+    if (shift >= 0)
+        term <<= shift;
+    else
+        term = shift > -64 ? term >> -shift : 0;
+    return bits >> 31 ? -term : term;
+}
+
+/* sum += factor * w. w [P]; 0 < factor < 2^31. FLOSIM_TOO_LARGE where the sum could leave its range, FLOSIM_INVALID for
+ * a value that is not finite or a bad factor; then nothing changed. */
+static inline int flosim_exact_sum_add(struct flosim_exact_sum *sum, const float *w, int64_t factor)
+{
+    uint32_t largest = flosim_largest_bits(w, sum->n);
+    float magnitude;
+    double bound;
+
+    memcpy(&magnitude, &largest, sizeof magnitude);
+    if (largest >= 0x7f800000u || factor <= 0 || factor > INT32_MAX)
+        return FLOSIM_INVALID;
+    bound = sum->bound + (double)magnitude * (double)factor;
+    if (!(bound < FLOSIM_EXACT_LIMIT) || sum->total > INT64_MAX - factor)
+        return FLOSIM_TOO_LARGE;
+    for (size_t i = 0; i < sum->n; i++)
+        sum->sums[i] += flosim_exact_term(w[i], factor);
+    sum->bound = bound;
+    sum->total += factor;
+    return FLOSIM_OK;
+}
+
+/* sum += part (of the same P). */
+static inline int flosim_exact_sum_merge(struct flosim_exact_sum *sum, const struct flosim_exact_sum *part)
+{
+    double bound = sum->bound + part->bound;
+
+    if (sum->n != part->n)
+        return FLOSIM_INVALID;
+    if (!(bound < FLOSIM_EXACT_LIMIT) || sum->total > INT64_MAX - part->total)
+        return FLOSIM_TOO_LARGE;
+    for (size_t i = 0; i < sum->n; i++)
+        sum->sums[i] += part->sums[i];
+    sum->bound = bound;
+    sum->total += part->total;
+    return FLOSIM_OK;
+}
+
+/* out [P] = sum / total, rounded to float; total > 0. */
+static inline void flosim_exact_sum_mean(const struct flosim_exact_sum *sum, float *out)
+{
+    double total = (double)sum->total;
+
+    for (size_t i = 0; i < sum->n; i++)
+        out[i] = (float)((double)sum->sums[i] * FLOSIM_EXACT_UNIT / total);
+}
+
+#endif
