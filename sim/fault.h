@@ -1,0 +1,69 @@
+/* Faults: a pluggable kind. A member says what happens to one client; when, to whom and for how long is the same for
+ * all and lies in fault_plan.h; the runner (fault_runner.h) takes each victim through the stages below.
+ * To add a fault: copy sim/fault/stop.c, add a row to sim/fault/registry.c. The supervisor's thread only; no slot may
+ * block: what takes time is asked about by the predicates after every event. */
+#ifndef FLOSIM_SIM_FAULT_H
+#define FLOSIM_SIM_FAULT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sim/shared.h"
+#include "sim/supervisor.h"
+#include "util/params.h"
+
+/* What faults can reach. Lent by the simulation. */
+struct fault_world {
+    struct supervisor *supervisor;
+    struct shared *shared;
+    struct process *clients; /* [num_clients] */
+    size_t num_clients;
+    /* Start a client's process again (its probes are new, its id the same). */
+    int (*start_client)(void *context, size_t client, struct error *err);
+    /* A line for the person who watches. */
+    void (*say)(void *context, const char *line);
+    void *context;
+    double notice_limit_s; /* after so long the leader must have noticed anything */
+};
+
+/* One victim of one fault. */
+struct victim {
+    size_t client;
+    uint32_t activations; /* how often the leader had seen it come when the fault struck */
+};
+
+enum fault_for { FOR_REFUSED, FOR_OPTIONAL, FOR_REQUIRED };
+
+struct fault_ops {
+    const char *name; /* as in `do:` */
+    const char *help;
+    const struct param_table *params; /* arguments of its own, beside the common ones; or NULL */
+    enum fault_for takes_for;         /* does it end after `for:`? */
+    bool undo_at_once;   /* undone as soon as it is noticed, and the barrier lasts until the client has recovered */
+    bool undo_unnoticed; /* may be undone before the leader noticed */
+
+    /* Begin. `args` is the struct of `params`. A client that is dead already is no error. */
+    int (*strike)(struct fault_world *world, const struct victim *victim, const void *args, struct error *err);
+    /* Is it true that the victim cannot act any more? Only then its probe is released. */
+    bool (*struck)(const struct fault_world *world, const struct victim *victim);
+    /* Does the leader's roster show the effect? */
+    bool (*noticed)(const struct fault_world *world, const struct victim *victim);
+    /* Take it back (FOR_REFUSED without undo_at_once: NULL). */
+    int (*undo)(struct fault_world *world, const struct victim *victim, struct error *err);
+    /* Is the client in the leader's roster again? */
+    bool (*recovered)(const struct fault_world *world, const struct victim *victim);
+};
+
+extern const struct fault_ops *const fault_kinds[]; /* NULL-terminated */
+const struct fault_ops *fault_find(const char *name);
+const char *fault_nearest(const char *name); /* NULL: none is near */
+
+/* Predicates that several members share. */
+bool fault_client_is_inactive(const struct fault_world *world, const struct victim *victim);
+bool fault_client_came_back(const struct fault_world *world, const struct victim *victim);
+bool fault_process_has_ended(const struct fault_world *world, const struct victim *victim);
+int fault_kill_process(struct fault_world *world, const struct victim *victim, const void *args, struct error *err);
+int fault_start_process(struct fault_world *world, const struct victim *victim, struct error *err);
+
+#endif

@@ -1,0 +1,12 @@
+#include "sim/fault.h"
+
+const struct fault_ops fault_kill = {
+    .name = "kill",
+    .help = "SIGKILL, for good; with `for:` a new process with the same id is started after that time",
+    .takes_for = FOR_OPTIONAL,
+    .strike = fault_kill_process,
+    .struck = fault_process_has_ended,
+    .noticed = fault_client_is_inactive,
+    .undo = fault_start_process,
+    .recovered = fault_client_came_back,
+};

@@ -1,0 +1,31 @@
+#include <string.h>
+
+#include "sim/fault.h"
+
+extern const struct fault_ops fault_kill, fault_restart, fault_stop;
+
+const struct fault_ops *const fault_kinds[] = {
+    &fault_kill,
+    &fault_restart,
+    &fault_stop,
+    NULL,
+};
+
+enum { NUM_KINDS = sizeof fault_kinds / sizeof *fault_kinds - 1 };
+
+const struct fault_ops *fault_find(const char *name)
+{
+    for (size_t i = 0; i < NUM_KINDS; i++)
+        if (!strcmp(fault_kinds[i]->name, name))
+            return fault_kinds[i];
+    return NULL;
+}
+
+const char *fault_nearest(const char *name)
+{
+    const char *names[NUM_KINDS];
+
+    for (size_t i = 0; i < NUM_KINDS; i++)
+        names[i] = fault_kinds[i]->name;
+    return nearest_word(name, names, NUM_KINDS);
+}

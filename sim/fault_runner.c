@@ -1,0 +1,279 @@
+#include "sim/fault_runner.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/fault_strike.h"
+
+enum barrier_stage {
+    BARRIER_NONE,     /* no fault by round is left */
+    BARRIER_ARMED,    /* waiting for the leader to select for the round */
+    BARRIER_HALTING,  /* victims are on their way to their halt */
+    BARRIER_STRIKING, /* the faults were applied, their effect is not seen yet */
+};
+
+struct scheduled { /* one plan and what became of it */
+    struct strike strike; /* empty until victims were chosen */
+    bool chosen;
+    struct supervisor_timer timer; /* of `at:` */
+    struct fault_runner *runner;
+    size_t index;
+};
+
+struct fault_runner {
+    struct fault_setting setting;
+    struct scheduled *faults; /* [num_plans] */
+    enum barrier_stage stage;
+    int64_t round;                /* of the barrier */
+    int at_selected, at_training; /* the leader's probes; -1: not armed */
+    struct supervisor_timer patience;
+    uint32_t *clients; /* [num_clients] scratch */
+};
+
+/* A fault's effect on the roster takes at most as long as the leader needs to miss heartbeats. */
+static void out_of_patience(struct supervisor_timer *timer)
+{
+    struct fault_runner *runner =
+        (struct fault_runner *)(void *)((char *)timer - offsetof(struct fault_runner, patience));
+    struct error err = ERROR_INIT;
+
+    error_set(&err, ERR_DEADLINE, __FILE__, __LINE__,
+              "the leader did not notice the faults of round %" PRId64 " within %.0f s; see logs/leader.log",
+              runner->round + 1, runner->setting.world->notice_limit_s);
+    supervisor_fail(runner->setting.world->supervisor, &err);
+}
+
+int fault_runner_new(struct fault_runner **out, const struct fault_setting *setting, struct error *err)
+{
+    struct fault_runner *runner = calloc(1, sizeof *runner);
+
+    if (!runner)
+        return FAIL(err, ERR_MEMORY, "out of memory");
+    runner->setting = *setting;
+    runner->at_selected = runner->at_training = -1;
+    runner->patience.fire = out_of_patience;
+    runner->faults = calloc(setting->num_plans ? setting->num_plans : 1, sizeof *runner->faults);
+    runner->clients = calloc(setting->world->num_clients, sizeof *runner->clients);
+    if (!runner->faults || !runner->clients) {
+        fault_runner_free(runner);
+        return FAIL(err, ERR_MEMORY, "out of memory");
+    }
+    *out = runner;
+    return OK;
+}
+
+static struct leader_block *leader_of(const struct fault_runner *runner)
+{
+    return shared_leader(runner->setting.world->shared);
+}
+
+static void release(struct fault_runner *runner, int *slot)
+{
+    if (*slot >= 0)
+        probe_release(&leader_of(runner)->probes, *slot);
+    *slot = -1;
+}
+
+void fault_runner_free(struct fault_runner *runner)
+{
+    if (!runner)
+        return;
+    if (runner->faults)
+        fault_runner_end(runner);
+    for (size_t i = 0; runner->faults && i < runner->setting.num_plans; i++)
+        if (runner->faults[i].chosen)
+            strike_fini(&runner->faults[i].strike);
+    free(runner->faults);
+    free(runner->clients);
+    free(runner);
+}
+
+static int choose_victims(struct fault_runner *runner, size_t i, size_t num_candidates)
+{
+    struct scheduled *fault = &runner->faults[i];
+    struct error err = ERROR_INIT;
+    int status = strike_init(&fault->strike, &runner->setting, i, runner->clients, num_candidates, &err);
+
+    fault->chosen = true;
+    if (status)
+        supervisor_fail(runner->setting.world->supervisor, &err);
+    return status;
+}
+
+/* --- faults by time ------------------------------------------------------------------------------------------------ */
+
+static size_t list_running(struct fault_runner *runner)
+{
+    const struct fault_world *world = runner->setting.world;
+    size_t n = 0;
+
+    for (size_t i = 0; i < world->num_clients; i++)
+        if (world->clients[i].state == PROCESS_RUNNING)
+            runner->clients[n++] = (uint32_t)i;
+    return n;
+}
+
+static void time_has_come(struct supervisor_timer *timer)
+{
+    struct scheduled *fault = (struct scheduled *)(void *)((char *)timer - offsetof(struct scheduled, timer));
+
+    if (choose_victims(fault->runner, fault->index, list_running(fault->runner)))
+        return;
+    strike_begin(&fault->strike);
+    strike_step(&fault->strike);
+}
+
+/* --- barriers ------------------------------------------------------------------------------------------------------ */
+
+static bool is_of_barrier(const struct fault_runner *runner, size_t i)
+{
+    const struct fault_plan *plan = &runner->setting.plans[i];
+
+    return plan->by_round && plan->round == runner->round;
+}
+
+/* Arm the first round after `after` that has a fault. */
+static void arm_next(struct fault_runner *runner, int64_t after)
+{
+    int64_t next = -1;
+
+    for (size_t i = 0; i < runner->setting.num_plans; i++) {
+        const struct fault_plan *plan = &runner->setting.plans[i];
+
+        if (plan->by_round && plan->round > after && (next < 0 || plan->round < next))
+            next = plan->round;
+    }
+    runner->stage = next < 0 ? BARRIER_NONE : BARRIER_ARMED;
+    runner->round = next;
+    if (next >= 0)
+        runner->at_selected = probe_arm(&leader_of(runner)->probes, "leader.selected", next);
+}
+
+/* Selected in this round, and not a victim of an earlier fault of the same round. */
+static size_t list_selected(struct fault_runner *runner)
+{
+    const struct fault_world *world = runner->setting.world;
+    size_t n = 0;
+
+    for (size_t i = 0; i < world->num_clients; i++) {
+        bool free_to_take = atomic_load(&shared_client(world->shared, i)->selected_round) == runner->round;
+
+        for (size_t f = 0; f < runner->setting.num_plans && free_to_take; f++)
+            for (size_t v = 0; is_of_barrier(runner, f) && v < runner->faults[f].strike.num_victims; v++)
+                free_to_take &= runner->faults[f].strike.victims[v].victim.client != i;
+        if (free_to_take)
+            runner->clients[n++] = (uint32_t)i;
+    }
+    return n;
+}
+
+/* ARMED -> HALTING once the leader halts with its selection made. */
+static bool step_armed(struct fault_runner *runner)
+{
+    struct leader_block *leader = leader_of(runner);
+
+    if (probe_state(&leader->probes, runner->at_selected) != PROBE_HIT ||
+        atomic_load(&leader->selected_round) != runner->round)
+        return false;
+    for (size_t i = 0; i < runner->setting.num_plans; i++) {
+        if (!is_of_barrier(runner, i))
+            continue;
+        if (choose_victims(runner, i, list_selected(runner)))
+            return false;
+        strike_arm(&runner->faults[i].strike, runner->round);
+    }
+    runner->at_training = probe_arm(&leader->probes, "leader.training", runner->round);
+    release(runner, &runner->at_selected);
+    runner->stage = BARRIER_HALTING;
+    return true;
+}
+
+/* HALTING -> STRIKING once every victim has halted. */
+static bool step_halting(struct fault_runner *runner)
+{
+    bool ready = true;
+
+    for (size_t i = 0; i < runner->setting.num_plans; i++)
+        if (is_of_barrier(runner, i))
+            ready &= strike_is_ready(&runner->faults[i].strike);
+    if (!ready)
+        return false;
+    for (size_t i = 0; i < runner->setting.num_plans; i++)
+        if (is_of_barrier(runner, i))
+            strike_begin(&runner->faults[i].strike);
+    supervisor_timer_set(runner->setting.world->supervisor, &runner->patience,
+                         (uint64_t)(runner->setting.world->notice_limit_s * 1e9));
+    runner->stage = BARRIER_STRIKING;
+    return true;
+}
+
+/* STRIKING -> the next barrier once the leader's roster shows it all. */
+static bool step_striking(struct fault_runner *runner)
+{
+    int at_training = runner->at_training;
+
+    for (size_t i = 0; i < runner->setting.num_plans; i++)
+        if (is_of_barrier(runner, i) && !strike_lets_go(&runner->faults[i].strike))
+            return false;
+    supervisor_timer_cancel(runner->setting.world->supervisor, &runner->patience);
+    runner->at_training = -1;
+    arm_next(runner, runner->round); /* before the leader goes on, or it could pass by */
+    release(runner, &at_training);
+    return true;
+}
+
+static bool step_barrier(struct fault_runner *runner)
+{
+    switch (runner->stage) {
+    case BARRIER_ARMED:
+        return step_armed(runner);
+    case BARRIER_HALTING:
+        return step_halting(runner);
+    case BARRIER_STRIKING:
+        return step_striking(runner);
+    default:
+        return false;
+    }
+}
+
+/* --- the whole ----------------------------------------------------------------------------------------------------- */
+
+void fault_runner_begin(struct fault_runner *runner)
+{
+    for (size_t i = 0; i < runner->setting.num_plans; i++) {
+        struct scheduled *fault = &runner->faults[i];
+
+        fault->runner = runner;
+        fault->index = i;
+        fault->timer.fire = time_has_come;
+        if (!runner->setting.plans[i].by_round)
+            supervisor_timer_set(runner->setting.world->supervisor, &fault->timer,
+                                 (uint64_t)(runner->setting.plans[i].at_s * 1e9));
+    }
+    arm_next(runner, -1);
+}
+
+void fault_runner_step(struct fault_runner *runner)
+{
+    do {
+        for (size_t i = 0; i < runner->setting.num_plans; i++)
+            if (runner->faults[i].strike.began)
+                strike_step(&runner->faults[i].strike);
+    } while (step_barrier(runner));
+}
+
+size_t fault_runner_end(struct fault_runner *runner)
+{
+    size_t missed = 0;
+
+    for (size_t i = 0; i < runner->setting.num_plans; i++) {
+        supervisor_timer_cancel(runner->setting.world->supervisor, &runner->faults[i].timer);
+        missed += !runner->faults[i].strike.began;
+    }
+    supervisor_timer_cancel(runner->setting.world->supervisor, &runner->patience);
+    release(runner, &runner->at_selected);
+    release(runner, &runner->at_training);
+    runner->stage = BARRIER_NONE;
+    return missed;
+}

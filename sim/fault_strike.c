@@ -1,0 +1,221 @@
+#include "sim/fault_strike.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct client_block *block_of(const struct strike *strike, const struct strike_victim *victim)
+{
+    return shared_client(strike->setting->world->shared, victim->victim.client);
+}
+
+static void time_is_over(struct supervisor_timer *timer)
+{
+    struct strike_victim *victim =
+        (struct strike_victim *)(void *)((char *)timer - offsetof(struct strike_victim, timer));
+
+    victim->time_is_over = true;
+    strike_step(victim->strike);
+}
+
+int strike_init(struct strike *strike, const struct fault_setting *setting, size_t index, const uint32_t *candidates,
+                size_t n, struct error *err)
+{
+    uint32_t *chosen = calloc(setting->world->num_clients, sizeof *chosen);
+
+    *strike = (struct strike){.setting = setting, .index = index, .plan = &setting->plans[index]};
+    if (!chosen)
+        return FAIL(err, ERR_MEMORY, "out of memory");
+    strike->num_victims = fault_plan_choose(strike->plan, index, setting->seed, setting->fleet, candidates, n, chosen);
+    strike->victims = calloc(strike->num_victims ? strike->num_victims : 1, sizeof *strike->victims);
+    for (size_t i = 0; strike->victims && i < strike->num_victims; i++) {
+        strike->victims[i].victim.client = chosen[i];
+        strike->victims[i].timer.fire = time_is_over;
+        strike->victims[i].probe = -1;
+        strike->victims[i].strike = strike;
+    }
+    free(chosen);
+    return strike->victims ? OK : FAIL(err, ERR_MEMORY, "out of memory");
+}
+
+static void let_go(struct strike *strike, struct strike_victim *victim)
+{
+    if (victim->probe >= 0)
+        probe_release(&block_of(strike, victim)->probes, victim->probe);
+    victim->probe = -1;
+}
+
+void strike_fini(struct strike *strike)
+{
+    for (size_t i = 0; strike->victims && i < strike->num_victims; i++) {
+        supervisor_timer_cancel(strike->setting->world->supervisor, &strike->victims[i].timer);
+        let_go(strike, &strike->victims[i]);
+    }
+    free(strike->victims);
+    memset(strike, 0, sizeof *strike);
+}
+
+void strike_arm(struct strike *strike, int64_t round)
+{
+    for (size_t i = 0; i < strike->num_victims; i++) {
+        struct client_block *block = block_of(strike, &strike->victims[i]);
+
+        if (atomic_load(&block->selected_round) == round)
+            strike->victims[i].probe = probe_arm(&block->probes, "worker.training", round);
+    }
+}
+
+static bool has_halted(struct strike *strike, struct strike_victim *victim)
+{
+    const struct fault_world *world = strike->setting->world;
+    struct client_block *block = block_of(strike, victim);
+
+    if (victim->probe < 0 || fault_process_has_ended(world, &victim->victim))
+        return true;
+    if (probe_state(&block->probes, victim->probe) != PROBE_HIT)
+        return false;
+    slots_reclaim(shared_slots(world->shared), shared_slot_owner(block, victim->victim.client));
+    return true;
+}
+
+bool strike_is_ready(struct strike *strike)
+{
+    bool ready = true;
+
+    for (size_t i = 0; i < strike->num_victims; i++)
+        ready &= has_halted(strike, &strike->victims[i]);
+    return ready;
+}
+
+static void tell_event(const struct strike *strike, const char *event, const struct strike_victim *victim)
+{
+    const struct fault_world *world = strike->setting->world;
+
+    event_log_write(strike->setting->events, event,
+                    json_pack("{s:I, s:s, s:I, s:s}", "fault", (json_int_t)strike->index + 1, "do",
+                              strike->plan->ops->name, "client", (json_int_t)victim->victim.client, "client_id",
+                              shared_client(world->shared, victim->victim.client)->id));
+}
+
+/* "fault 1: kill clients 12, 31 in round 3" */
+static void say_it(const struct strike *strike)
+{
+    const struct fault_world *world = strike->setting->world;
+    char line[512], when[64];
+    size_t used;
+
+    if (strike->plan->by_round)
+        snprintf(when, sizeof when, "in round %" PRId64, strike->plan->round + 1);
+    else
+        snprintf(when, sizeof when, "at %g s", strike->plan->at_s);
+    used = (size_t)snprintf(line, sizeof line, "fault %zu: %s %s, %s", strike->index + 1, strike->plan->ops->name, when,
+                            strike->num_victims == 0 ? "nobody to strike" : "clients");
+    for (size_t i = 0; i < strike->num_victims && used + 16 < sizeof line; i++)
+        used += (size_t)snprintf(line + used, sizeof line - used, " %zu%s", strike->victims[i].victim.client,
+                                 i + 1 < strike->num_victims ? "," : "");
+    world->say(world->context, line);
+}
+
+static void strike_one(struct strike *strike, struct strike_victim *victim)
+{
+    struct fault_world *world = strike->setting->world;
+    struct error err = ERROR_INIT;
+
+    victim->victim.activations = atomic_load(&block_of(strike, victim)->activations);
+    victim->stage = STRIKE_STRIKING;
+    tell_event(strike, "fault-strikes", victim);
+    if (strike->plan->ops->strike(world, &victim->victim, strike->plan->args, &err))
+        supervisor_fail(world->supervisor, &err);
+    if (strike->plan->for_s > 0)
+        supervisor_timer_set(world->supervisor, &victim->timer, (uint64_t)(strike->plan->for_s * 1e9));
+}
+
+void strike_begin(struct strike *strike)
+{
+    strike->began = true;
+    say_it(strike);
+    for (size_t i = 0; i < strike->num_victims; i++)
+        strike_one(strike, &strike->victims[i]);
+}
+
+/* The next stage of one victim, or the same one. */
+static enum strike_stage struck_next(const struct strike *strike, const struct strike_victim *victim)
+{
+    const struct fault_ops *ops = strike->plan->ops;
+
+    if (ops->noticed(strike->setting->world, &victim->victim) || (victim->time_is_over && ops->undo_unnoticed))
+        return STRIKE_NOTICED;
+    return STRIKE_STRUCK;
+}
+
+static enum strike_stage noticed_next(struct strike *strike, struct strike_victim *victim)
+{
+    const struct fault_ops *ops = strike->plan->ops;
+    struct error err = ERROR_INIT;
+
+    if (!ops->undo_at_once && strike->plan->for_s <= 0)
+        return STRIKE_OVER;
+    if (!ops->undo_at_once && !victim->time_is_over)
+        return STRIKE_NOTICED;
+    tell_event(strike, "fault-undone", victim);
+    if (ops->undo(strike->setting->world, &victim->victim, &err))
+        supervisor_fail(strike->setting->world->supervisor, &err);
+    return STRIKE_RECOVERING;
+}
+
+static enum strike_stage next_stage(struct strike *strike, struct strike_victim *victim)
+{
+    const struct fault_ops *ops = strike->plan->ops;
+    const struct fault_world *world = strike->setting->world;
+
+    switch (victim->stage) {
+    case STRIKE_STRIKING:
+        return ops->struck(world, &victim->victim) ? STRIKE_STRUCK : STRIKE_STRIKING;
+    case STRIKE_STRUCK:
+        return struck_next(strike, victim);
+    case STRIKE_NOTICED:
+        return noticed_next(strike, victim);
+    case STRIKE_RECOVERING:
+        return ops->recovered(world, &victim->victim) ? STRIKE_OVER : STRIKE_RECOVERING;
+    default:
+        return victim->stage;
+    }
+}
+
+static void enter(struct strike *strike, struct strike_victim *victim, enum strike_stage stage)
+{
+    enum strike_stage before = victim->stage;
+
+    victim->stage = stage;
+    if (stage == STRIKE_STRUCK)
+        let_go(strike, victim); /* its thread wakes up into the fault, not past it */
+    if (stage == STRIKE_NOTICED)
+        tell_event(strike, "fault-noticed", victim);
+    if (stage == STRIKE_OVER && before == STRIKE_RECOVERING)
+        tell_event(strike, "fault-recovered", victim);
+}
+
+void strike_step(struct strike *strike)
+{
+    for (size_t i = 0; i < strike->num_victims; i++) {
+        struct strike_victim *victim = &strike->victims[i];
+
+        for (;;) {
+            enum strike_stage next = next_stage(strike, victim);
+
+            if (next == victim->stage)
+                break;
+            enter(strike, victim, next);
+        }
+    }
+}
+
+bool strike_lets_go(const struct strike *strike)
+{
+    enum strike_stage wanted = strike->plan->ops->undo_at_once ? STRIKE_OVER : STRIKE_NOTICED;
+
+    for (size_t i = 0; i < strike->num_victims; i++)
+        if (strike->victims[i].stage < wanted)
+            return false;
+    return true;
+}

@@ -1,0 +1,134 @@
+#include "sim/fleet.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AT(member) offsetof(struct fleet_group, member)
+
+// clang-format off
+static const struct param rows[] = {
+    {.name = "group", .type = PARAM_STRING, .offset = AT(group), .flags = PARAM_REQUIRED | PARAM_OURS,
+     .help = "name of the group"},
+    {.name = "share", .type = PARAM_FRACTION, .offset = AT(share), .flags = PARAM_REQUIRED | PARAM_OURS,
+     .help = "its share of the clients; all shares add to 1"},
+    {.name = "speed", .type = PARAM_DOUBLE, .offset = AT(speed), .fallback = "0", .min = 0, .max = 1e6, .flags = PARAM_OURS,
+     .help = "how many times as fast as a device of 10 GFLOP/s; 0: that fast, and never made to wait"},
+    {.name = "uplink", .type = PARAM_RATE, .offset = AT(uplink), .fallback = "0", .flags = PARAM_OURS,
+     .help = "rate from the device to the leader; 0: without limit"},
+    {.name = "downlink", .type = PARAM_RATE, .offset = AT(downlink), .fallback = "0", .flags = PARAM_OURS,
+     .help = "rate from the leader to the device; 0: without limit"},
+    {.name = "latency", .type = PARAM_DURATION, .offset = AT(latency), .fallback = "0", .min = 0, .max = 3600, .flags = PARAM_OURS,
+     .help = "one way, both ways alike"},
+};
+// clang-format on
+
+const struct param_table fleet_group_table = {
+    .name = "fleet group",
+    .help = "Devices of one kind: what they can compute and how they are connected. Durations are modelled with it.",
+    .rows = rows,
+    .num_rows = sizeof rows / sizeof *rows,
+    .size = sizeof(struct fleet_group),
+};
+
+/* Hamilton's method: floors first, what is left to the largest remainders (the earlier group on a tie). */
+static void deal(const struct fleet *fleet, size_t *count, double *remainder)
+{
+    size_t dealt = 0;
+
+    for (size_t g = 0; g < fleet->num_groups; g++) {
+        double exact = fleet->groups[g].share * (double)fleet->num_clients;
+
+        count[g] = (size_t)floor(exact + 1e-9);
+        remainder[g] = exact - (double)count[g];
+        dealt += count[g];
+    }
+    while (dealt < fleet->num_clients) {
+        size_t best = 0;
+
+        for (size_t g = 1; g < fleet->num_groups; g++)
+            if (remainder[g] > remainder[best])
+                best = g;
+        remainder[best] -= 1;
+        count[best]++;
+        dealt++;
+    }
+}
+
+int fleet_init(struct fleet *fleet, const struct fleet_group *groups, size_t num_groups, size_t num_clients,
+               struct error *err)
+{
+    *fleet = (struct fleet){.groups = groups, .num_groups = num_groups, .num_clients = num_clients};
+    if (num_groups == 0)
+        return OK;
+    size_t *count = calloc(num_groups, sizeof *count);
+    double *remainder = calloc(num_groups, sizeof *remainder);
+    fleet->first = calloc(num_groups + 1, sizeof *fleet->first);
+    int status = count && remainder && fleet->first ? OK : FAIL(err, ERR_MEMORY, "out of memory");
+    if (status == OK) {
+        deal(fleet, count, remainder);
+        for (size_t g = 0; g < num_groups; g++)
+            fleet->first[g + 1] = fleet->first[g] + count[g];
+        fleet->first[num_groups] = num_clients; /* shares that add to a hair more than 1 deal too many */
+    }
+    free(count);
+    free(remainder);
+    return status;
+}
+
+void fleet_fini(struct fleet *fleet)
+{
+    free(fleet->first);
+    memset(fleet, 0, sizeof *fleet);
+}
+
+int fleet_find(const struct fleet *fleet, const char *group)
+{
+    for (size_t g = 0; g < fleet->num_groups; g++)
+        if (fleet->groups[g].group && !strcmp(fleet->groups[g].group, group))
+            return (int)g;
+    return -1;
+}
+
+int fleet_group_of(const struct fleet *fleet, size_t client)
+{
+    for (size_t g = 0; g < fleet->num_groups; g++)
+        if (client < fleet->first[g + 1])
+            return (int)g;
+    return -1;
+}
+
+static const struct fleet_group *device(const struct fleet *fleet, size_t client)
+{
+    static const struct fleet_group nominal;
+    int g = fleet_group_of(fleet, client);
+
+    return g < 0 ? &nominal : &fleet->groups[g];
+}
+
+double fleet_compute_seconds(const struct fleet *fleet, size_t client, double flops)
+{
+    double speed = device(fleet, client)->speed;
+
+    return flops / (FLEET_NOMINAL_FLOPS * (speed > 0 ? speed : 1.0));
+}
+
+static double seconds_at(double rate, size_t bytes)
+{
+    return rate > 0 ? (double)bytes / rate : 0.0;
+}
+
+double fleet_transfer_seconds(const struct fleet *fleet, size_t client, size_t bytes_down, size_t bytes_up)
+{
+    const struct fleet_group *link = device(fleet, client);
+
+    return (bytes_down ? link->latency : 0.0) + (bytes_up ? link->latency : 0.0) +
+           seconds_at(link->downlink, bytes_down) + seconds_at(link->uplink, bytes_up);
+}
+
+bool fleet_is_declared(const struct fleet *fleet, size_t client)
+{
+    const struct fleet_group *group = device(fleet, client);
+
+    return group->speed > 0 || group->uplink > 0 || group->downlink > 0 || group->latency > 0;
+}

@@ -1,0 +1,41 @@
+/* The fleet: groups of unlike devices, and what time such a device would take. Immutable once read. */
+#ifndef FLOSIM_SIM_FLEET_H
+#define FLOSIM_SIM_FLEET_H
+
+#include "util/params.h"
+
+struct fleet_group { /* a row of `fleet:` */
+    char *group;
+    double share;
+    double speed;                     /* times the nominal device; 0: not declared, which is nominal */
+    double uplink, downlink, latency; /* bytes per second (0: no limit), seconds one way */
+};
+
+struct fleet {
+    const struct fleet_group *groups; /* borrowed from the scenario */
+    size_t num_groups;                /* 0: everybody is nominal */
+    size_t *first;                    /* [num_groups + 1]: group g has clients first[g] … first[g+1] - 1; owned */
+    size_t num_clients;
+};
+
+extern const struct param_table fleet_group_table;
+
+/* The nominal device of speed 1. */
+#define FLEET_NOMINAL_FLOPS 10e9
+
+/* Deal clients to groups by their shares (largest remainders), contiguous, in the order of the groups. */
+int fleet_init(struct fleet *fleet, const struct fleet_group *groups, size_t num_groups, size_t num_clients,
+               struct error *err);
+void fleet_fini(struct fleet *fleet);
+
+int fleet_find(const struct fleet *fleet, const char *group); /* -1: none */
+int fleet_group_of(const struct fleet *fleet, size_t client); /* -1: there are no groups */
+
+/* Modelled times of one client's device, seconds. */
+double fleet_compute_seconds(const struct fleet *fleet, size_t client, double flops);
+double fleet_transfer_seconds(const struct fleet *fleet, size_t client, size_t bytes_down, size_t bytes_up);
+
+/* Does its group declare a speed or a link? Only then it idles on the real clock. */
+bool fleet_is_declared(const struct fleet *fleet, size_t client);
+
+#endif

@@ -1,0 +1,22 @@
+/* Several parameter tables read from one mapping: `{source: fashion-mnist, scheme: dirichlet, alpha: 0.5}` has keys of
+ * the data section, of the source and of the scheme side by side. The joined struct holds the parts' structs one behind
+ * the other. */
+#ifndef FLOSIM_SIM_JOINED_TABLE_H
+#define FLOSIM_SIM_JOINED_TABLE_H
+
+#include "util/params.h"
+
+enum { JOINED_MAX = 4 };
+
+struct joined_table {
+    struct param_table table; /* of the whole; its rows are owned */
+    size_t at[JOINED_MAX];    /* where the struct of each part begins */
+};
+
+/* `parts` [n], n <= JOINED_MAX; NULL among them is an empty part. A name that two parts have belongs to the first.
+ * ERR_MEMORY. */
+int joined_table_init(struct joined_table *joined, const char *name, const struct param_table *const *parts, size_t n,
+                      struct error *err);
+void joined_table_fini(struct joined_table *joined);
+
+#endif

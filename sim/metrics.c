@@ -1,0 +1,72 @@
+#include "sim/metrics.h"
+
+#include <math.h>
+#include <string.h>
+
+#define AT(member) offsetof(struct run_metrics, member)
+
+// clang-format off
+const struct metric metrics[] = {
+    {"rounds",          "",    PARAM_DOUBLE,   0, AT(rounds),          "rounds that produced a new global model"},
+    {"lost_rounds",     "",    PARAM_DOUBLE,   0, AT(lost_rounds),     "rounds asked for that produced no new model"},
+    {"accuracy",        "%",   PARAM_DOUBLE,   2, AT(accuracy),        "accuracy of the global model at the last validation"},
+    {"best_accuracy",   "%",   PARAM_DOUBLE,   2, AT(best_accuracy),   "the highest accuracy at any validation"},
+    {"loss",            "",    PARAM_DOUBLE,   4, AT(loss),            "loss of the global model at the last validation"},
+    {"train_loss",      "",    PARAM_DOUBLE,   4, AT(train_loss),      "mean training loss of the clients of the last round"},
+    {"clients",         "",    PARAM_DOUBLE,   0, AT(clients),         "clients that the run started with"},
+    {"clients_failed",  "",    PARAM_DOUBLE,   0, AT(clients_failed),  "clients that failed a request or whose process ended during the session"},
+    {"clients_crashed", "",    PARAM_DOUBLE,   0, AT(clients_crashed), "clients whose process ended although no fault asked for it"},
+    {"wall_s",          "s",   PARAM_DURATION, 2, AT(wall_s),          "wall time of the session, registration excluded"},
+    {"registration_s",  "s",   PARAM_DURATION, 2, AT(registration_s),  "wall time from the first fork until every client was registered"},
+    {"round_s_p50",     "s",   PARAM_DURATION, 3, AT(round_s_p50),     "median wall time of a round"},
+    {"round_s_p95",     "s",   PARAM_DURATION, 3, AT(round_s_p95),     "95th percentile of the wall time of a round"},
+    {"round_s_max",     "s",   PARAM_DURATION, 3, AT(round_s_max),     "wall time of the longest round"},
+    {"updates_sent",    "",    PARAM_DOUBLE,   0, AT(updates_sent),    "training requests sent"},
+    {"updates_merged",  "",    PARAM_DOUBLE,   0, AT(updates_merged),  "updates merged into a global model"},
+    {"updates_refused", "",    PARAM_DOUBLE,   0, AT(updates_refused), "updates received but refused"},
+    {"updates_failed",  "",    PARAM_DOUBLE,   0, AT(updates_failed),  "training requests without a usable answer"},
+    {"pss_idle_mb",     "MiB", PARAM_DOUBLE,   2, AT(pss_idle_mb),     "largest memory share of a sampled client when all are registered"},
+    {"pss_training_mb", "MiB", PARAM_DOUBLE,   2, AT(pss_training_mb), "largest memory share of a sampled client at the end of a training"},
+};
+// clang-format on
+
+const size_t num_metrics = sizeof metrics / sizeof *metrics;
+
+const struct metric *metric_find(const char *name)
+{
+    for (size_t i = 0; i < num_metrics; i++)
+        if (!strcmp(metrics[i].name, name))
+            return &metrics[i];
+    return NULL;
+}
+
+const char *metric_nearest(const char *name)
+{
+    const char *names[sizeof metrics / sizeof *metrics];
+
+    for (size_t i = 0; i < num_metrics; i++)
+        names[i] = metrics[i].name;
+    return nearest_word(name, names, num_metrics);
+}
+
+double metric_value(const struct metric *metric, const struct run_metrics *run)
+{
+    double value;
+
+    memcpy(&value, (const char *)run + metric->offset, sizeof value);
+    return value;
+}
+
+void metric_text(const struct metric *metric, double value, char *text, size_t size)
+{
+    if (isnan(value))
+        snprintf(text, size, "none");
+    else
+        snprintf(text, size, "%.*f%s%s", metric->decimals, value, *metric->unit ? " " : "", metric->unit);
+}
+
+void metrics_help(FILE *out)
+{
+    for (size_t i = 0; i < num_metrics; i++)
+        fprintf(out, "  %-16s %-4s %s\n", metrics[i].name, metrics[i].unit, metrics[i].help);
+}

@@ -1,0 +1,38 @@
+/* The figures of a run that expectations compare and the summary prints: one row each. */
+#ifndef FLOSIM_SIM_METRICS_H
+#define FLOSIM_SIM_METRICS_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "util/params.h"
+
+/* NAN: the run produced no such figure. */
+struct run_metrics {
+    double rounds, lost_rounds;
+    double accuracy, best_accuracy, loss, train_loss;
+    double clients, clients_failed, clients_crashed;
+    double wall_s, registration_s, round_s_p50, round_s_p95, round_s_max;
+    double updates_sent, updates_merged, updates_refused, updates_failed;
+    double pss_idle_mb, pss_training_mb;
+};
+
+struct metric {
+    const char *name;
+    const char *unit;      /* shown behind a value; "" for counts */
+    enum param_type type;  /* how a value is written: PARAM_DOUBLE or PARAM_DURATION */
+    int decimals;          /* when shown */
+    size_t offset;         /* of a double in struct run_metrics */
+    const char *help;
+};
+
+extern const struct metric metrics[];
+extern const size_t num_metrics;
+
+const struct metric *metric_find(const char *name);                /* NULL: none */
+const char *metric_nearest(const char *name);                      /* NULL: none is near */
+double metric_value(const struct metric *metric, const struct run_metrics *run);
+void metric_text(const struct metric *metric, double value, char *text, size_t size); /* "83.21 %", "none" */
+void metrics_help(FILE *out);                                      /* the table, for help and docs */
+
+#endif

@@ -1,0 +1,83 @@
+/* What supervisor, leader and clients share: one anonymous block made before the first fork and never moved.
+ * Every field says who writes it; all others only read. Single words are atomic; there is no lock that a killed process
+ * could leave behind. */
+#ifndef FLOSIM_SIM_SHARED_H
+#define FLOSIM_SIM_SHARED_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sim/slots.h"
+#include "util/error.h"
+#include "util/probe.h"
+#include "util/uuid.h"
+
+/* One finished round, as the leader reported it. */
+struct round_record {
+    int64_t round; /* from 0 */
+    uint32_t selected, merged, failed;
+    bool made_model, validated;
+    double accuracy, loss; /* of the global model on the validation set: percent, mean; valid where validated */
+    double train_loss;     /* mean over the clients' last losses */
+    double seconds;        /* wall */
+};
+
+/* Written by the leader process (its observer), except the probes' arms. */
+struct leader_block {
+    struct probes probes;
+    _Atomic int32_t rest_port; /* 0 until the port is open */
+    _Atomic uint32_t active_clients;
+    _Atomic int64_t round; /* in progress; -1: none yet */
+    _Atomic int64_t selected_round; /* the last round whose selection is complete in the client blocks */
+    _Atomic uint32_t selected, answered; /* of the round in progress */
+    _Atomic uint32_t rounds_finished;    /* entries of the round records that are whole */
+    _Atomic uint64_t updates_sent, updates_merged, updates_refused, updates_failed;
+    _Atomic uint64_t bytes_down, bytes_up; /* leader to clients, clients to leader */
+    _Atomic uint32_t session_state; /* enum session_state */
+    char failure[256];              /* why, once the state is SESSION_FAILED */
+};
+
+enum session_state { SESSION_NONE, SESSION_RUNNING, SESSION_FINISHED, SESSION_FAILED };
+
+struct client_block {
+    /* the supervisor */
+    char id[UUID_TEXT];
+    struct probes probes; /* armed by the supervisor, met by the client */
+    _Atomic uint32_t starts; /* how often a process was started for this client */
+    _Atomic int64_t pss_idle_kb; /* once everybody is registered; 0: not sampled */
+    /* the client */
+    _Atomic uint32_t trainings, validations, benchmarks;
+    _Atomic int64_t pss_training_kb; /* at the end of a training, buffers still in memory; 0: not sampled */
+    /* the leader */
+    _Atomic uint32_t active;      /* 1: in the roster and reachable */
+    _Atomic uint32_t activations; /* how often it became active */
+    _Atomic int64_t selected_round; /* the last round that it was asked to train in; -1: none */
+    _Atomic uint32_t failures;      /* requests that it failed or that were lost with it */
+};
+
+struct shared; /* opaque: where the parts lie */
+
+struct shared_sizes {
+    size_t num_clients, num_slots, max_rounds;
+};
+
+/* Makes the block; `notify_fd` (an eventfd, borrowed) is what everybody kicks to wake the supervisor. */
+int shared_new(struct shared **out, const struct shared_sizes *sizes, int notify_fd, struct error *err);
+void shared_free(struct shared *shared);
+
+size_t shared_num_clients(const struct shared *shared);
+size_t shared_max_rounds(const struct shared *shared);
+struct leader_block *shared_leader(struct shared *shared);
+struct client_block *shared_client(struct shared *shared, size_t index);
+struct round_record *shared_round(struct shared *shared, size_t i); /* i < max_rounds */
+struct slots *shared_slots(struct shared *shared);
+
+/* Any process: wake the supervisor. */
+void shared_notify(struct shared *shared);
+
+/* The slot owner that stands for this client's current process. */
+slot_owner shared_slot_owner(const struct client_block *client, size_t index);
+
+#endif
