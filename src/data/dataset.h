@@ -23,16 +23,16 @@ struct transform {
 struct dataset {
     char name[64];
     size_t num_items;
-    int num_dims;              /* of one raw item */
+    int num_dims;                /* of one raw item */
     int64_t dims[DATA_MAX_DIMS]; /* raw: [1, 28, 28] or [60] */
-    size_t item_size;          /* raw values of an item */
+    size_t item_size;            /* raw values of an item */
     enum data_type type;
-    const void *x;             /* [num_items, item_size] */
-    const int32_t *labels;     /* [num_items] */
-    const int32_t *groups;     /* [num_items]: the natural client of each item; NULL where the data has none */
+    const void *x;         /* [num_items, item_size] */
+    const int32_t *labels; /* [num_items] */
+    const int32_t *groups; /* [num_items]: the natural client of each item; NULL where the data has none */
     int32_t num_classes;
     struct transform transform;
-    void *memory;              /* the mapping that holds it all, or NULL; owned */
+    void *memory; /* the mapping that holds it all, or NULL; owned */
     size_t memory_size;
 };
 
@@ -47,7 +47,13 @@ struct dataset_fill {
     int32_t *labels, *groups;
 };
 int dataset_alloc(struct dataset *dataset, bool with_groups, struct dataset_fill *fill, struct error *err);
+
+/* Make the filled mapping read-only: a stray write in any process faults instead of spoiling everybody's data. */
+void dataset_seal(struct dataset *dataset);
 void dataset_fini(struct dataset *dataset);
+
+/* Bytes of one raw value. */
+size_t data_type_size(enum data_type type);
 
 /* A part of a data set: index list over shared items. `index` NULL: all items in order. */
 struct data_view {
@@ -56,7 +62,8 @@ struct data_view {
     size_t num_items;
 };
 
-/* Fill x [count, shape] and labels [count] with the items view[order[0]] … (order NULL: first, first+1, …). */
+/* Fill x [count, shape] and labels [count] with the view's items order[first], order[first + 1] … (order NULL: first,
+ * first + 1, …). Allocates nothing. */
 void data_gather(const struct data_view *view, const uint32_t *order, size_t first, size_t count, float *x,
                  int32_t *labels);
 

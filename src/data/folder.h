@@ -4,6 +4,7 @@
 #define FLOSIM_DATA_FOLDER_H
 
 #include "data/dataset.h"
+#include "data/transform_args.h"
 #include "util/params.h"
 
 struct dataset_details {
@@ -17,10 +18,7 @@ struct dataset_config { /* the YAML file */
         struct yaml_node label_distribution; /* as written; recomputed from the data where absent */
         int64_t num_items;
     } metadata;
-    struct { /* ours: how raw values become inputs; where the data file does not say */
-        double scale, mean, std;
-        int64_t padding;
-    } transform;
+    struct transform_args transform;  /* ours: how raw values become inputs; where the data file does not say */
     double local_validation_fraction; /* ours */
 };
 
@@ -32,16 +30,23 @@ struct data_folder {
     struct dataset dataset;
 };
 
-/* Read config and data. `worker`: train_dataset_config.yaml, else dataset_config.yaml. */
+/* Read config and data. `worker`: train_dataset_config.yaml, else dataset_config.yaml. Metadata that the file lacks is
+ * computed from the data; metadata that contradicts the data is replaced with a warning. Finish with data_folder_fini
+ * (on failure nothing is held). */
 int data_folder_load(const char *path, bool worker, struct data_folder *out, struct diags *diags);
 void data_folder_fini(struct data_folder *folder);
 
-/* The config alone, cheaply, for adverts (metadata is computed from the data only where the file lacks it). */
+/* The config alone, cheaply, for adverts; `dataset` stays empty unless the metadata had to be computed from the data
+ * because the file lacks it. The data file must exist. */
 int data_folder_scan(const char *path, bool worker, struct data_folder *out, struct diags *diags);
 
 /* Read one data file by its ending and head: IDX(.gz), safetensors with x and y. `data_filename` of an IDX image file
- * finds its labels by name (train-images-idx3-ubyte.gz -> train-labels-idx1-ubyte.gz). A .pth is refused with a hint. */
+ * finds its labels by name (train-images-idx3-ubyte.gz -> train-labels-idx1-ubyte.gz). A .pth is refused with a hint.
+ */
 int data_file_load(const char *path, struct dataset *out, struct diags *diags);
+
+/* What the rows of dataset_config_table cannot say; findings go to `diags`. Used by load, scan and `flosim check`. */
+void dataset_config_check(const struct dataset_config *config, const char *file, struct diags *diags);
 
 /* Write a folder for one view: data.safetensors (x raw, y; transform in its metadata) and the config file. */
 int data_folder_write(const char *path, bool worker, const char *dataset_id, const struct data_view *view,

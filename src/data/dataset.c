@@ -1,0 +1,96 @@
+#include "data/dataset.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+enum { ALIGNMENT = 64 };
+
+size_t data_type_size(enum data_type type)
+{
+    return type == DATA_U8 ? 1 : sizeof(float);
+}
+
+int dataset_shape(const struct dataset *dataset, int64_t dims[DATA_MAX_DIMS])
+{
+    for (int i = 0; i < dataset->num_dims; i++) {
+        bool padded = dataset->num_dims >= 2 && i >= dataset->num_dims - 2;
+        dims[i] = dataset->dims[i] + (padded ? 2 * (int64_t)dataset->transform.padding : 0);
+    }
+    return dataset->num_dims;
+}
+
+/* Where an array of n * size bytes ends when it begins at *end rounded up; false on overflow. */
+static bool place_array(size_t *end, size_t n, size_t size, size_t *begin)
+{
+    size_t bytes;
+
+    if (*end > SIZE_MAX - ALIGNMENT || __builtin_mul_overflow(n, size, &bytes))
+        return false;
+    *begin = (*end + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return !__builtin_add_overflow(*begin, bytes, end);
+}
+
+static bool item_size_of(const struct dataset *dataset, size_t *item_size)
+{
+    *item_size = 1;
+    if (dataset->num_dims < 1 || dataset->num_dims > DATA_MAX_DIMS)
+        return false;
+    for (int i = 0; i < dataset->num_dims; i++)
+        if (dataset->dims[i] < 1 || __builtin_mul_overflow(*item_size, (size_t)dataset->dims[i], item_size))
+            return false;
+    return true;
+}
+
+int dataset_alloc(struct dataset *dataset, bool with_groups, struct dataset_fill *fill, struct error *err)
+{
+    size_t end = 0, item_bytes, x_at, labels_at, groups_at = 0;
+    bool fits = item_size_of(dataset, &dataset->item_size) && dataset->num_items <= UINT32_MAX;
+
+    fits = fits && !__builtin_mul_overflow(dataset->item_size, data_type_size(dataset->type), &item_bytes);
+    fits = fits && place_array(&end, dataset->num_items, item_bytes, &x_at);
+    fits = fits && place_array(&end, dataset->num_items, sizeof(int32_t), &labels_at);
+    if (with_groups)
+        fits = fits && place_array(&end, dataset->num_items, sizeof(int32_t), &groups_at);
+    if (!fits || end == 0)
+        return FAIL(
+            err, ERR_INVALID,
+            "a data set of %zu items cannot be held: between 1 and 4294967295 items of at least one value are possible",
+            dataset->num_items);
+    void *memory = mmap(NULL, end, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return FAIL(err, ERR_MEMORY, "no memory for a data set of %zu bytes", end);
+    dataset->memory = memory;
+    dataset->memory_size = end;
+    fill->x = (char *)memory + x_at;
+    fill->labels = (int32_t *)(void *)((char *)memory + labels_at);
+    fill->groups = with_groups ? (int32_t *)(void *)((char *)memory + groups_at) : NULL;
+    dataset->x = fill->x;
+    dataset->labels = fill->labels;
+    dataset->groups = fill->groups;
+    return OK;
+}
+
+void dataset_seal(struct dataset *dataset)
+{
+    if (dataset->memory)
+        mprotect(dataset->memory, dataset->memory_size, PROT_READ);
+}
+
+void dataset_fini(struct dataset *dataset)
+{
+    if (dataset->memory)
+        munmap(dataset->memory, dataset->memory_size);
+    memset(dataset, 0, sizeof *dataset);
+}
+
+void data_label_shares(const struct data_view *view, double *share)
+{
+    const struct dataset *dataset = view->dataset;
+
+    for (int32_t c = 0; c < dataset->num_classes; c++)
+        share[c] = 0.0;
+    for (size_t i = 0; i < view->num_items; i++)
+        share[dataset->labels[view->index ? view->index[i] : i]] += 1.0;
+    for (int32_t c = 0; c < dataset->num_classes && view->num_items > 0; c++)
+        share[c] /= (double)view->num_items;
+}

@@ -1,0 +1,116 @@
+/* Gathering a batch: the one place where raw values become inputs. It runs in every training step, so it allocates
+ * nothing and takes no decision per pixel: U8 goes through a table of 256 values, a border is filled row by row. */
+#include "data/dataset.h"
+
+/* An item seen as planes of rows; an item of one dimension is one plane of one row. */
+struct geometry {
+    size_t planes, rows, columns, border;
+    size_t out_size; /* values of one shaped item */
+};
+
+static struct geometry geometry_of(const struct dataset *dataset)
+{
+    struct geometry g = {.planes = 1, .rows = 1, .border = 0};
+    int last = dataset->num_dims - 1;
+
+    g.columns = (size_t)dataset->dims[last];
+    if (last >= 1) {
+        g.rows = (size_t)dataset->dims[last - 1];
+        g.border = (size_t)dataset->transform.padding;
+    }
+    g.planes = dataset->item_size / (g.rows * g.columns);
+    g.out_size = g.planes * (g.rows + 2 * g.border) * (g.columns + 2 * g.border);
+    return g;
+}
+
+static inline float transformed(const struct transform *t, float raw)
+{
+    return (raw * t->scale - t->mean) / t->std;
+}
+
+static inline float *fill(float *restrict out, size_t n, float value)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = value;
+    return out + n;
+}
+
+static inline float *copy_u8(float *restrict out, const uint8_t *restrict raw, size_t n, const float *restrict table)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = table[raw[i]];
+    return out + n;
+}
+
+static inline float *copy_f32(float *restrict out, const float *restrict raw, size_t n, struct transform t)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = (raw[i] * t.scale - t.mean) / t.std;
+    return out + n;
+}
+
+static void shape_u8(const struct geometry *g, const uint8_t *raw, const float *table, float *out)
+{
+    size_t edge = g->border * (g->columns + 2 * g->border);
+
+    if (g->border == 0) {
+        copy_u8(out, raw, g->out_size, table);
+        return;
+    }
+    for (size_t p = 0; p < g->planes; p++) {
+        out = fill(out, edge, table[0]);
+        for (size_t r = 0; r < g->rows; r++, raw += g->columns) {
+            out = fill(out, g->border, table[0]);
+            out = copy_u8(out, raw, g->columns, table);
+            out = fill(out, g->border, table[0]);
+        }
+        out = fill(out, edge, table[0]);
+    }
+}
+
+static void shape_f32(const struct geometry *g, const float *raw, const struct transform *t, float *out)
+{
+    size_t edge = g->border * (g->columns + 2 * g->border);
+    float zero = transformed(t, 0.0f);
+
+    if (g->border == 0) {
+        copy_f32(out, raw, g->out_size, *t);
+        return;
+    }
+    for (size_t p = 0; p < g->planes; p++) {
+        out = fill(out, edge, zero);
+        for (size_t r = 0; r < g->rows; r++, raw += g->columns) {
+            out = fill(out, g->border, zero);
+            out = copy_f32(out, raw, g->columns, *t);
+            out = fill(out, g->border, zero);
+        }
+        out = fill(out, edge, zero);
+    }
+}
+
+static inline size_t item_at(const struct data_view *view, const uint32_t *order, size_t i)
+{
+    size_t at = order ? order[i] : i;
+
+    return view->index ? view->index[at] : at;
+}
+
+void data_gather(const struct data_view *view, const uint32_t *order, size_t first, size_t count, float *x,
+                 int32_t *labels)
+{
+    const struct dataset *dataset = view->dataset;
+    struct geometry g = geometry_of(dataset);
+    float table[256];
+
+    for (int i = 0; i < 256 && dataset->type == DATA_U8; i++)
+        table[i] = transformed(&dataset->transform, (float)i);
+    for (size_t i = 0; i < count; i++) {
+        size_t item = item_at(view, order, first + i);
+        float *out = x + i * g.out_size;
+        if (dataset->type == DATA_U8)
+            shape_u8(&g, (const uint8_t *)dataset->x + item * dataset->item_size, table, out);
+        else
+            shape_f32(&g, (const float *)dataset->x + item * dataset->item_size, &dataset->transform, out);
+        labels[i] = dataset->labels[item];
+    }
+}

@@ -1,0 +1,80 @@
+/* Any images and labels in IDX files. */
+#include "data/idx.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/labels.h"
+#include "data/source.h"
+#include "data/transform_args.h"
+
+struct args {
+    char *train_images, *train_labels, *validation_images, *validation_labels;
+    int64_t classes;
+    struct transform_args transform;
+};
+
+// clang-format off
+static const struct param rows[] = {
+    {.name = "train_images", .type = PARAM_STRING, .offset = offsetof(struct args, train_images),
+     .flags = PARAM_REQUIRED | PARAM_OURS, .help = "IDX file of the training images, .gz or plain."},
+    {.name = "train_labels", .type = PARAM_STRING, .offset = offsetof(struct args, train_labels), .flags = PARAM_OURS,
+     .help = "Its labels; default: the same name with `labels` for `images` and `idx1` for `idx3`."},
+    {.name = "validation_images", .type = PARAM_STRING, .offset = offsetof(struct args, validation_images),
+     .flags = PARAM_OURS, .help = "IDX file of the validation images; default: no validation set."},
+    {.name = "validation_labels", .type = PARAM_STRING, .offset = offsetof(struct args, validation_labels),
+     .flags = PARAM_OURS, .help = "Its labels; found by name like those of the training images."},
+    {.name = "classes", .type = PARAM_INT, .offset = offsetof(struct args, classes), .fallback = "0",
+     .min = 0, .max = DATA_MAX_CLASSES, .flags = PARAM_OURS,
+     .help = "Number of classes; 0: the largest training label + 1."},
+    TRANSFORM_ROWS(offsetof(struct args, transform), "0", "1", "0"),
+};
+// clang-format on
+
+static const struct param_table table = {
+    .name = "source idx",
+    .help = "Images and labels in IDX files, the format of MNIST.",
+    .rows = rows,
+    .num_rows = sizeof rows / sizeof *rows,
+    .size = sizeof(struct args),
+};
+
+static int load_part(const struct args *args, const char *images, const char *labels, int32_t classes,
+                     struct dataset *out, struct diags *diags)
+{
+    memset(out, 0, sizeof *out);
+    strcpy(out->name, "idx");
+    out->num_classes = classes;
+    int status = idx_load(images, labels, "check the file, or copy it again", out, diags);
+    if (!status)
+        out->transform = transform_from_args(&args->transform, out->type);
+    return status;
+}
+
+static int load(const void *opaque, uint64_t seed, struct data_pair *out, struct diags *diags)
+{
+    const struct args *args = opaque;
+
+    (void)seed;
+    memset(out, 0, sizeof *out);
+    int status = load_part(args, args->train_images, args->train_labels, (int32_t)args->classes, &out->train, diags);
+    if (args->validation_images) {
+        /* A wrong training file must not hide what is wrong with the other one. */
+        int32_t classes = status ? (int32_t)args->classes : out->train.num_classes;
+        int second =
+            load_part(args, args->validation_images, args->validation_labels, classes, &out->validation, diags);
+        status = status ? status : second;
+    }
+    if (!status)
+        status = data_pair_check(out, args->validation_images, diags);
+    if (status)
+        data_pair_fini(out);
+    return status;
+}
+
+const struct source_ops source_idx = {
+    .name = "idx",
+    .help = "Images and labels in IDX files (MNIST's format), .gz or plain.",
+    .params = &table,
+    .load = load,
+};

@@ -1,0 +1,44 @@
+/* The sources of data, one row each. */
+#include <string.h>
+
+#include "data/source.h"
+
+extern const struct source_ops source_fashion_mnist, source_idx, source_synthetic, source_safetensors;
+
+// clang-format off
+const struct source_ops *const data_sources[] = {
+    &source_fashion_mnist,
+    &source_idx,
+    &source_synthetic,
+    &source_safetensors,
+    NULL,
+};
+// clang-format on
+
+const struct source_ops *data_source_find(const char *name)
+{
+    for (size_t i = 0; data_sources[i]; i++)
+        if (strcmp(data_sources[i]->name, name) == 0)
+            return data_sources[i];
+    return NULL;
+}
+
+void data_pair_fini(struct data_pair *pair)
+{
+    dataset_fini(&pair->train);
+    dataset_fini(&pair->validation);
+}
+
+int data_pair_check(const struct data_pair *pair, const char *validation_path, struct diags *diags)
+{
+    int64_t train[DATA_MAX_DIMS], validation[DATA_MAX_DIMS];
+
+    if (pair->validation.num_items == 0)
+        return OK;
+    int n = dataset_shape(&pair->train, train);
+    if (dataset_shape(&pair->validation, validation) == n && memcmp(train, validation, (size_t)n * sizeof *train) == 0)
+        return OK;
+    diag_error(diags, (struct diag_place){validation_path, 0, 0},
+               "the validation items have another shape than the training items: the files do not belong together");
+    return ERR_INVALID;
+}

@@ -1,0 +1,75 @@
+/* Items and labels in safetensors files: x, y, perhaps group. */
+#include <string.h>
+
+#include "data/labels.h"
+#include "data/source.h"
+#include "data/tensor_file.h"
+#include "data/transform_args.h"
+
+struct args {
+    char *train, *validation;
+    int64_t classes;
+    struct transform_args transform;
+};
+
+// clang-format off
+static const struct param rows[] = {
+    {.name = "train", .type = PARAM_STRING, .offset = offsetof(struct args, train), .flags = PARAM_REQUIRED | PARAM_OURS,
+     .help = "safetensors file with x [n, ...] (U8 or F32), y [n] (I64, I32, U8) and perhaps group [n]."},
+    {.name = "validation", .type = PARAM_STRING, .offset = offsetof(struct args, validation), .flags = PARAM_OURS,
+     .help = "The same for validation; default: no validation set."},
+    {.name = "classes", .type = PARAM_INT, .offset = offsetof(struct args, classes), .fallback = "0",
+     .min = 0, .max = DATA_MAX_CLASSES, .flags = PARAM_OURS,
+     .help = "Number of classes; 0: the file's num_classes, else its largest label + 1."},
+    TRANSFORM_ROWS(offsetof(struct args, transform), "0", "1", "0"),
+};
+// clang-format on
+
+static const struct param_table table = {
+    .name = "source safetensors",
+    .help =
+        "Items and labels in safetensors files. scale, mean, std and padding count where the file's metadata has none.",
+    .rows = rows,
+    .num_rows = sizeof rows / sizeof *rows,
+    .size = sizeof(struct args),
+};
+
+static int load_part(const struct args *args, const char *path, int32_t classes, struct dataset *out,
+                     struct diags *diags)
+{
+    bool has_transform;
+
+    memset(out, 0, sizeof *out);
+    strcpy(out->name, "safetensors");
+    out->num_classes = classes;
+    int status = tensor_file_load(path, out, &has_transform, diags);
+    if (!status && !has_transform)
+        out->transform = transform_from_args(&args->transform, out->type);
+    return status;
+}
+
+static int load(const void *opaque, uint64_t seed, struct data_pair *out, struct diags *diags)
+{
+    const struct args *args = opaque;
+
+    (void)seed;
+    memset(out, 0, sizeof *out);
+    int status = load_part(args, args->train, (int32_t)args->classes, &out->train, diags);
+    if (args->validation) {
+        int32_t classes = status ? (int32_t)args->classes : out->train.num_classes;
+        int second = load_part(args, args->validation, classes, &out->validation, diags);
+        status = status ? status : second;
+    }
+    if (!status)
+        status = data_pair_check(out, args->validation, diags);
+    if (status)
+        data_pair_fini(out);
+    return status;
+}
+
+const struct source_ops source_safetensors = {
+    .name = "safetensors",
+    .help = "Items and labels in safetensors files (x, y, perhaps group).",
+    .params = &table,
+    .load = load,
+};
