@@ -20,8 +20,8 @@ struct worker_host {
     double local_validation_fraction;
     struct probes *probes;
 
-    /* Compute slots: at most so many clients compute at once. Called on the compute thread; acquire may block and returns
-     * false when the worker should give up (it polls `stop`). NULL: no slots. */
+    /* Compute slots: at most so many clients compute at once. Called on the compute thread; acquire may block and
+     * returns false when the worker should give up (it polls `stop`). NULL: no slots. */
     bool (*acquire_slot)(void *context, bool (*stop)(void *stop_context), void *stop_context);
     void (*release_slot)(void *context);
 
@@ -32,22 +32,30 @@ struct worker_host {
     bool idle_to_modelled;
     void *context;
 
-    /* Told on the worker's loop thread: "connected", "advertised", "training", "trained", "validated", … for counters in
-     * shared memory. NULL: not told. */
+    /* Told on the worker's loop thread: "connected", "advertised", "training", "trained", "validated", … for counters
+     * in shared memory. NULL: not told. */
     void (*observe)(void *context, const char *event);
 };
 
+/* Everything is borrowed for the worker's life. Opens temp_dir_path and the port, begins to connect to the broker.
+ * ERR_SETUP (with the remedy) for a folder in use by another worker, a port in use, unreadable data. */
 int worker_new(struct worker **out, const struct worker_config *config, const struct worker_host *host,
                const struct log *log, struct error *err);
 const char *worker_client_id(const struct worker *worker);
 int worker_port(const struct worker *worker);
 
-/* Runs on the calling thread until worker_stop. */
+/* Runs on the calling thread until worker_stop. Fails with ERR_SETUP, and says what to do, where no broker can be
+ * reached within mqtt_sub_timeout_s of the start; later losses of the broker are retried for ever. When it returns the
+ * port is closed and the configuration's cleanup_* keys have been honoured; a worker runs once. */
 int worker_run(struct worker *worker, struct error *err);
 
 /* Any thread. Work in hand is stopped at the next mini-batch and answered with a failure, `offline` is published, the
  * port closes, worker_run returns. */
 void worker_stop(struct worker *worker);
 void worker_free(struct worker *worker);
+
+/* For a process that is one worker and nothing else, before its first thread: settings of malloc that keep an idle
+ * worker small. */
+void worker_tune_process(void);
 
 #endif

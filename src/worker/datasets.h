@@ -1,0 +1,37 @@
+/* The data that a worker trains on: the folders of datasets_dir_path, or the one set that the host lends. Adverts are
+ * made at the start and never change; data is read when first asked for and kept. */
+#ifndef FLOSIM_WORKER_DATASETS_H
+#define FLOSIM_WORKER_DATASETS_H
+
+#include "codec/advert.h"
+#include "data/dataset.h"
+#include "util/log.h"
+#include "worker/worker.h"
+
+struct datasets;
+
+enum { DATASETS_MAX = 64 }; /* as many as an advert may carry */
+
+/* A client's items, cut in two: the first num_train are trained on, the rest are held out for validation. */
+struct data_parts {
+    struct data_view all;
+    size_t num_train, num_held_out;
+};
+
+/* Scan; `folder` may be NULL where the host lends a set. A folder that cannot be read is logged and left out; ERR_SETUP
+ * where datasets_dir_path itself cannot be read. Blocks on files. All arguments are borrowed. */
+int datasets_new(struct datasets **out, const char *folder, const struct worker_host *host, const struct log *log,
+                 struct error *err);
+void datasets_free(struct datasets *datasets);
+
+/* Any thread. */
+size_t datasets_count(const struct datasets *datasets);
+const struct dataset_advert *datasets_advert(const struct datasets *datasets, size_t i);
+
+/* Compute thread only; reads the files at the first use. ERR_NOT_FOUND names the sets there are. */
+int datasets_use(struct datasets *datasets, const char *id, struct data_parts *out, struct error *err);
+
+/* How many of n items are trained on when the fraction f is held out: floor((1 - f) n). */
+size_t datasets_split(size_t n, double held_out_fraction);
+
+#endif

@@ -1,0 +1,174 @@
+/* StartTraining's arithmetic: epochs of mini-batches from the given weights. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/encoding.h"
+#include "util/probe.h"
+#include "worker/pss.h"
+#include "worker/work.h"
+
+struct training {
+    struct work work;
+    struct steps steps;
+    const struct train_request *request;
+    uint32_t *order; /* [num_train]: the epoch's order of items */
+    int64_t mini_batches;
+    double loss_sum; /* of the last epoch begun, as the next two */
+    int64_t correct, seen;
+    long pss_idle_kb, pss_kb;
+};
+
+static int check_request(const struct train_request *request, struct error *err)
+{
+    if (request->num_epochs < 1)
+        return FAIL(err, ERR_INVALID, "num_epochs is %d, must be at least 1", (int)request->num_epochs);
+    if (!isfinite(request->learning_rate))
+        return FAIL(err, ERR_INVALID, "learning_rate is not a number");
+    return work_check_limit(&request->limit, err);
+}
+
+static int prepare(struct training *t, struct trainer *trainer, struct error *err)
+{
+    const struct train_request *request = t->request;
+    struct work_order order = {
+        .model_id = request->model_id,
+        .model_class = request->model_class,
+        .dataset_id = request->dataset_id,
+        .model_config = request->model_config,
+        .loss_function = request->loss_function,
+        .batch_size = request->batch_size,
+    };
+    int status = work_prepare(&t->work, trainer, &order, err);
+
+    if (status)
+        return status;
+    size_t n = t->work.data.num_train;
+    if (!n)
+        return FAIL(err, ERR_PRECONDITION, "data set %.64s has no items to train on", request->dataset_id);
+    if ((size_t)t->work.batch > n)
+        t->work.batch = (int)n;
+    status = weights_decode(model_layout(t->work.model), request->weights, t->work.params, err);
+    if (!status)
+        status = steps_init(&t->steps, &t->work, request->optimizer, (double)request->learning_rate, err);
+    if (status)
+        return status;
+    t->order = malloc(n * sizeof *t->order);
+    if (!t->order)
+        return FAIL(err, ERR_MEMORY, "out of memory for an order of %zu items", n);
+    for (size_t i = 0; i < n; i++)
+        t->order[i] = (uint32_t)i;
+    return OK;
+}
+
+static void run_mini_batch(struct training *t, size_t first, size_t count)
+{
+    struct step_result step = steps_run(&t->steps, &t->work, t->order, first, count);
+
+    t->loss_sum += step.loss_sum;
+    t->correct += step.correct;
+    t->seen += (int64_t)count;
+    if (t->mini_batches++ == 0)
+        PROBE(t->work.trainer->setup.host->probes, "worker.training", t->request->round_idx);
+}
+
+static bool limit_reached(const struct training *t)
+{
+    return stopwatch_limit_reached(&t->work.watch, &t->request->limit, t->mini_batches);
+}
+
+static int run_epoch(struct training *t, struct rng *shuffle, struct error *err)
+{
+    size_t n = t->work.data.num_train, batch = (size_t)t->work.batch;
+
+    rng_shuffle_u32(shuffle, t->order, n);
+    t->loss_sum = 0;
+    t->correct = t->seen = 0;
+    for (size_t first = 0; first < n; first += batch) {
+        run_mini_batch(t, first, n - first < batch ? n - first : batch);
+        if (stopper_is_raised(t->work.stop))
+            return work_cancelled(err);
+        if (limit_reached(t))
+            break;
+    }
+    return OK;
+}
+
+static int run_epochs(struct training *t, struct error *err)
+{
+    const struct train_request *request = t->request;
+    const char *client_id = t->work.trainer->setup.client_id;
+    struct rng shuffle;
+    int status = OK;
+
+    rng_init(&shuffle, request->seed, "shuffle", client_id, (uint64_t)request->round_idx);
+    rng_init(&t->steps.noise, request->seed, "dropout", client_id, (uint64_t)request->round_idx);
+    for (int32_t epoch = 0; !status && epoch < request->num_epochs && !(epoch > 0 && limit_reached(t)); epoch++)
+        status = run_epoch(t, &shuffle, err);
+    return status;
+}
+
+static int write_metrics(const struct training *t, double duration_s, double measured_s, char **out, struct error *err)
+{
+    size_t n = t->work.data.num_train, batch = (size_t)t->work.batch;
+    double per_epoch = (double)((n + batch - 1) / batch), seen = (double)t->seen;
+    json_t *metrics =
+        json_pack("{s:o, s:o, s:I, s:o, s:o, s:I, s:o, s:I, s:I}", "time_taken_s", work_number(duration_s),
+                  "num_epochs", work_number((double)t->mini_batches / per_epoch), "total_mini_batches",
+                  (json_int_t)t->mini_batches, "loss", work_number(t->loss_sum / seen), "accuracy",
+                  work_number(100 * (double)t->correct / seen), "num_samples", (json_int_t)n, "measured_s",
+                  work_number(measured_s), "pss_idle_kb", (json_int_t)t->pss_idle_kb, "pss_kb", (json_int_t)t->pss_kb);
+
+    *out = metrics ? json_dumps(metrics, JSON_COMPACT) : NULL;
+    json_decref(metrics);
+    return *out ? OK : FAIL(err, ERR_MEMORY, "out of memory for metrics");
+}
+
+/* With the slot held. The answer's image is made here too: it is as large as the model. */
+static int compute(struct training *t, struct trainer *trainer, struct trained *out, struct error *err)
+{
+    int status = prepare(t, trainer, err);
+
+    if (!status)
+        status = run_epochs(t, err);
+    if (status)
+        return status;
+    t->pss_kb = pss_read_kb();
+    return encoding_find("safetensors")->encode(model_layout(t->work.model), t->work.params, &out->weights, err);
+}
+
+int trainer_train(struct trainer *trainer, const struct train_request *request, struct stopper *stop,
+                  struct trained *out, struct error *err)
+{
+    struct training t = {.request = request, .pss_idle_kb = pss_read_kb()};
+    double duration_s = 0, measured_s = 0;
+
+    *out = (struct trained){0};
+    int status = check_request(request, err);
+    if (!status)
+        status = work_begin(&t.work, trainer, stop, err);
+    if (status)
+        return status;
+    status = compute(&t, trainer, out, err);
+    if (!status) {
+        measured_s = stopwatch_measured_s(&t.work.watch);
+        duration_s = stopwatch_duration_s(&t.work.watch, request->weights.size, blob_size(out->weights));
+    }
+    steps_fini(&t.steps);
+    free(t.order);
+    work_end(&t.work);
+    if (!status)
+        status = work_idle(&t.work, duration_s, err);
+    if (!status)
+        status = write_metrics(&t, duration_s, measured_s, &out->metrics, err);
+    if (status)
+        trained_fini(out);
+    return status;
+}
+
+void trained_fini(struct trained *trained)
+{
+    blob_unref(trained->weights);
+    free(trained->metrics);
+    *trained = (struct trained){0};
+}

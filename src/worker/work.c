@@ -1,0 +1,208 @@
+#include "worker/work.h"
+
+#include <malloc.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int trainer_new(struct trainer **out, const struct trainer_setup *setup, struct error *err)
+{
+    struct trainer *trainer = calloc(1, sizeof *trainer);
+
+    *out = trainer;
+    if (!trainer)
+        return FAIL(err, ERR_MEMORY, "out of memory for a trainer");
+    trainer->setup = *setup;
+    return OK;
+}
+
+void trainer_free(struct trainer *trainer)
+{
+    if (!trainer)
+        return;
+    cached_model_fini(&trainer->cached);
+    free(trainer);
+}
+
+int work_cancelled(struct error *err)
+{
+    return FAIL(err, ERR_CANCELLED, "the work was stopped");
+}
+
+static bool should_stop(void *stopper)
+{
+    return stopper_is_raised(stopper);
+}
+
+int work_begin(struct work *work, const struct trainer *trainer, struct stopper *stop, struct error *err)
+{
+    const struct worker_host *host = trainer->setup.host;
+
+    *work = (struct work){.trainer = trainer, .stop = stop};
+    if (stopper_is_raised(stop))
+        return work_cancelled(err);
+    if (host->acquire_slot && !host->acquire_slot(host->context, should_stop, stop))
+        return work_cancelled(err);
+    stopwatch_start(&work->watch, host, trainer->setup.clock);
+    return OK;
+}
+
+void work_end(struct work *work)
+{
+    const struct worker_host *host = work->trainer->setup.host;
+
+    free(work->params);
+    work->params = NULL;
+    /* Thousands of workers share a machine: none keeps what only a training needs. */
+    malloc_trim(0);
+    if (host->release_slot)
+        host->release_slot(host->context);
+}
+
+int work_idle(const struct work *work, double duration_s, struct error *err)
+{
+    double rest_s = duration_s - stopwatch_measured_s(&work->watch);
+
+    if (!work->trainer->setup.host->idle_to_modelled || !stopwatch_is_modelled(&work->watch) || rest_s <= 0)
+        return OK;
+    return stopper_sleep(work->stop, rest_s) ? work_cancelled(err) : OK;
+}
+
+/* ---- what a request names ---- */
+
+static int fail_no_loss(const char *name, struct error *err)
+{
+    char names[256] = "";
+    size_t used = 0;
+
+    for (size_t i = 0; losses[i] && used < sizeof names; i++)
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", losses[i]->name);
+    return FAIL(err, ERR_INVALID, "no loss function %.64s; there are: %s", name, names);
+}
+
+static int find_loss(struct span json, const struct loss_ops **out, struct error *err)
+{
+    const char *name = "crossentropy";
+    json_error_t where;
+    json_t *root = NULL;
+    int status = refuse_pickle(json, "loss_function", err);
+
+    if (!status && json.data && json.size) {
+        root = json.size <= 65536 ? json_loadb(json.data, json.size, JSON_REJECT_DUPLICATES, &where) : NULL;
+        name = json_string_value(json_object_get(root, "name"));
+        if (!name)
+            status = FAIL(err, ERR_INVALID, "loss_function must be JSON {\"name\": …, \"args\": {…}}");
+    }
+    if (!status && !(*out = loss_find(name)))
+        status = fail_no_loss(name, err);
+    json_decref(root);
+    return status;
+}
+
+static void print_shape(char text[80], int num_dims, const int64_t *dims)
+{
+    size_t used = 0;
+
+    text[0] = '\0';
+    for (int i = 0; i < num_dims && used < 60; i++)
+        used += (size_t)snprintf(text + used, 80 - used, i ? "x%lld" : "%lld", (long long)dims[i]);
+}
+
+static int check_fit(const struct work *work, const struct work_order *order, struct error *err)
+{
+    const struct dataset *dataset = work->data.all.dataset;
+    int64_t item[DATA_MAX_DIMS], input[TENSOR_MAX_DIMS];
+    int item_dims = dataset_shape(dataset, item), input_dims = model_input_shape(work->model, input);
+    char item_text[80], input_text[80];
+    int64_t item_size = 1;
+
+    for (int i = 0; i < item_dims; i++)
+        item_size *= item[i];
+    print_shape(item_text, item_dims, item);
+    print_shape(input_text, input_dims, input);
+    if (item_size < 0 || (size_t)item_size != model_input_size(work->model))
+        return FAIL(err, ERR_INVALID, "data set %.64s has items of %s, model %.64s takes %s", order->dataset_id,
+                    item_text, order->model_id, input_text);
+    if (dataset->num_classes < 0 || (size_t)dataset->num_classes > model_output_size(work->model))
+        return FAIL(err, ERR_INVALID, "data set %.64s has %d classes, model %.64s tells %zu apart", order->dataset_id,
+                    (int)dataset->num_classes, order->model_id, model_output_size(work->model));
+    return OK;
+}
+
+int work_prepare(struct work *work, struct trainer *trainer, const struct work_order *order, struct error *err)
+{
+    if (order->batch_size < 1)
+        return FAIL(err, ERR_INVALID, "batch_size is %d, must be at least 1", (int)order->batch_size);
+    int status = find_loss(order->loss_function, &work->loss, err);
+    if (!status)
+        status = cached_model_use(&trainer->cached, trainer->setup.cache, order->model_id, order->model_class,
+                                  order->model_config, err);
+    if (!status)
+        status = datasets_use(trainer->setup.datasets, order->dataset_id, &work->data, err);
+    if (status)
+        return status;
+    work->model = trainer->cached.model;
+    work->batch = order->batch_size;
+    status = check_fit(work, order, err);
+    if (status)
+        return status;
+    work->params = malloc(model_layout(work->model)->num_floats * sizeof *work->params + 1);
+    return work->params ? OK : FAIL(err, ERR_MEMORY, "out of memory for the weights of %.64s", order->model_id);
+}
+
+int work_check_limit(const struct work_limit *limit, struct error *err)
+{
+    if (limit->kind == LIMIT_TIMEOUT && !(limit->timeout_duration_s >= 0))
+        return FAIL(err, ERR_INVALID, "timeout_duration_s must not be negative");
+    if (limit->kind == LIMIT_MINI_BATCHES && limit->max_mini_batch_count < 0)
+        return FAIL(err, ERR_INVALID, "max_mini_batch_count must not be negative");
+    return OK;
+}
+
+json_t *work_number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+/* ---- training steps ---- */
+
+int steps_init(struct steps *steps, const struct work *work, struct span optimizer, double learning_rate,
+               struct error *err)
+{
+    size_t batch = (size_t)work->batch, input = model_input_size(work->model);
+    size_t num_parameters = model_layout(work->model)->num_parameters;
+
+    memset(steps, 0, sizeof *steps);
+    int status = refuse_pickle(optimizer, "optimizer", err);
+    if (!status)
+        status = optimizer_new(optimizer, learning_rate, num_parameters, &steps->optimizer, err);
+    if (!status)
+        status = workspace_new(work->model, work->batch, true, &steps->ws, err);
+    if (status)
+        return status;
+    steps->grads = malloc(num_parameters * sizeof *steps->grads + 1);
+    steps->x = malloc(batch * input * sizeof *steps->x);
+    steps->labels = malloc(batch * sizeof *steps->labels);
+    return steps->grads && steps->x && steps->labels ? OK
+                                                     : FAIL(err, ERR_MEMORY, "out of memory for a batch of %zu", batch);
+}
+
+void steps_fini(struct steps *steps)
+{
+    workspace_free(steps->ws);
+    optimizer_free(steps->optimizer);
+    free(steps->grads);
+    free(steps->x);
+    free(steps->labels);
+}
+
+struct step_result steps_run(struct steps *steps, struct work *work, const uint32_t *order, size_t first, size_t count)
+{
+    data_gather(&work->data.all, order, first, count, steps->x, steps->labels);
+    struct step_result result =
+        train_step(work->model, steps->ws, work->loss, steps->optimizer, work->params, steps->grads, steps->x,
+                   (struct targets){.labels = steps->labels}, (int)count, &steps->noise);
+    stopwatch_add_flops(&work->watch, model_flops_train(work->model) * (double)count);
+    return result;
+}
