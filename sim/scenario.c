@@ -1,0 +1,430 @@
+#include "sim/scenario.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "state/store.h"
+#include "util/fs.h"
+
+struct scenario_reading {
+    struct scenario *scenario;
+    struct yaml_node root;
+    const char *const *session_overrides; /* for the session file; or NULL */
+    struct diags *diags;
+};
+
+static struct diag_place place_of(const struct scenario_reading *r, const char *key)
+{
+    struct yaml_node node = yaml_get(r->root, key);
+
+    return node.doc ? yaml_place(node) : yaml_place(r->root);
+}
+
+static bool is_given(struct yaml_node node)
+{
+    return node.doc && !yaml_is_null(node);
+}
+
+/* --- data ---------------------------------------------------------------------------------------------------------- */
+
+static void unknown_member(const struct scenario_reading *r, struct yaml_node node, const char *key,
+                           const char *const *names, size_t n)
+{
+    char list[512] = "";
+    const char *near = nearest_word(yaml_text(node), names, n);
+    size_t used = 0;
+
+    for (size_t i = 0; i < n && used + 1 < sizeof list; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
+    if (near)
+        diag_error(r->diags, yaml_place(node), "`%s`: unknown %s `%s`; did you mean `%s`?", key, key, yaml_text(node),
+                   near);
+    else
+        diag_error(r->diags, yaml_place(node), "`%s`: unknown %s `%s`; there are %s", key, key, yaml_text(node), list);
+}
+
+enum { MAX_MEMBERS = 64 };
+
+static const struct source_ops *read_source(const struct scenario_reading *r, struct yaml_node section)
+{
+    struct yaml_node node = yaml_get(section, "source");
+    const struct source_ops *source = yaml_text(node) ? data_source_find(yaml_text(node)) : NULL;
+    const char *names[MAX_MEMBERS];
+    size_t n = 0;
+
+    while (data_sources[n] && n < MAX_MEMBERS) {
+        names[n] = data_sources[n]->name;
+        n++;
+    }
+    if (yaml_text(node) && !source)
+        unknown_member(r, node, "source", names, n);
+    return source;
+}
+
+static const struct partition_ops *read_scheme(const struct scenario_reading *r, struct yaml_node section)
+{
+    struct yaml_node node = yaml_get(section, "scheme");
+    const char *name = yaml_text(node) && !yaml_is_null(node) ? yaml_text(node) : "iid";
+    const struct partition_ops *scheme = partition_find(name);
+    const char *names[MAX_MEMBERS];
+    size_t n = 0;
+
+    while (partition_schemes[n] && n < MAX_MEMBERS) {
+        names[n] = partition_schemes[n]->name;
+        n++;
+    }
+    if (!scheme)
+        unknown_member(r, node, "scheme", names, n);
+    return scheme;
+}
+
+/* With source or scheme unknown their keys are too: the one complaint is enough. */
+static void read_data_keys(const struct scenario_reading *r, struct yaml_node section)
+{
+    struct data_plan *data = &r->scenario->data;
+    struct diags *quiet = data->source && data->scheme ? NULL : diags_new();
+
+    params_read(&data->table.table, section, data->keys, quiet ? quiet : r->diags);
+    diags_free(quiet);
+}
+
+static void read_data(const struct scenario_reading *r)
+{
+    struct data_plan *data = &r->scenario->data;
+    struct yaml_node section = r->scenario->keys.data;
+    struct error err = ERROR_INIT;
+
+    if (!is_given(section))
+        return; /* it is required, so that was said already */
+    data->place = yaml_place(section);
+    data->source = read_source(r, section);
+    data->scheme = read_scheme(r, section);
+    const struct joined_part parts[] = {{"data", &data_common_table},
+                                        {"source", data->source ? data->source->params : NULL},
+                                        {"scheme", data->scheme ? data->scheme->params : NULL}};
+    if (joined_table_init(&data->table, "data", parts, 3, &err) ||
+        !(data->keys = calloc(1, data->table.table.size))) {
+        diag_error(r->diags, data->place, "out of memory");
+        return;
+    }
+    read_data_keys(r, section);
+    data->source_args = (const char *)data->keys + data->table.at[1];
+    data->scheme_args = (const char *)data->keys + data->table.at[2];
+}
+
+/* --- broker, state, fleet ------------------------------------------------------------------------------------------ */
+
+static void read_broker(const struct scenario_reading *r)
+{
+    struct yaml_node node = r->scenario->keys.broker;
+    const char *text = yaml_text(node);
+
+    r->scenario->embedded_broker = !is_given(node) || (text && !strcmp(text, "embedded"));
+    if (r->scenario->embedded_broker)
+        return;
+    if (text)
+        diag_error(r->diags, yaml_place(node), "`broker` must be `embedded` or a mapping such as {host: localhost, "
+                   "port: 1883}, found `%s`", text);
+    else
+        params_read(&broker_table, node, &r->scenario->broker, r->diags);
+}
+
+static void check_state(const struct scenario_reading *r)
+{
+    bool redis = r->scenario->keys.state.state_location == 1;
+
+    if (redis && !store_kind_find("redis"))
+        diag_error(r->diags, place_of(r, "state"), "`state.state_location`: this flosim has no store `redis`; use "
+                   "`inmemory`");
+}
+
+static void read_fleet(const struct scenario_reading *r)
+{
+    const struct param_list *list = &r->scenario->keys.fleet;
+    const struct fleet_group *groups = list->items;
+    struct error err = ERROR_INIT;
+    double sum = 0;
+
+    for (size_t i = 0; i < list->n; i++) {
+        sum += groups[i].share;
+        for (size_t j = 0; j < i; j++)
+            if (groups[i].group && groups[j].group && !strcmp(groups[i].group, groups[j].group))
+                diag_error(r->diags, list->places[i], "`fleet`: group `%s` is described twice", groups[i].group);
+    }
+    if (list->n > 0 && fabs(sum - 1) > 1e-6)
+        diag_error(r->diags, place_of(r, "fleet"), "`fleet`: the shares add to %g, not to 1", sum);
+    size_t usable = fabs(sum - 1) > 1e-6 ? 0 : list->n;
+    if (fleet_init(&r->scenario->fleet, groups, usable, (size_t)r->scenario->keys.clients, &err))
+        diag_error(r->diags, place_of(r, "fleet"), "%s", err.message);
+}
+
+/* --- faults, expectations ------------------------------------------------------------------------------------------ */
+
+static size_t read_items(const struct scenario_reading *r, struct yaml_node node, const char *key)
+{
+    if (!is_given(node))
+        return 0;
+    if (yaml_kind(node) == YAML_SEQUENCE)
+        return yaml_size(node);
+    diag_error(r->diags, yaml_place(node), "`%s` must be a list", key);
+    return 0;
+}
+
+static void read_faults(const struct scenario_reading *r)
+{
+    struct scenario *s = r->scenario;
+    struct fault_limits limits = {(size_t)s->keys.clients, s->session.server_training_config.num_training_rounds,
+                                  &s->fleet};
+    size_t n = read_items(r, s->keys.faults, "faults");
+
+    if (limits.num_clients == 0)
+        return; /* `clients` is wrong; nothing can be said of their numbers */
+    s->faults = calloc(n ? n : 1, sizeof *s->faults);
+    if (!s->faults)
+        diag_error(r->diags, place_of(r, "faults"), "out of memory");
+    for (size_t i = 0; s->faults && i < n; i++, s->num_faults++)
+        fault_plan_read(yaml_item(s->keys.faults, i), &limits, &s->faults[i], r->diags);
+}
+
+static void read_expectations(const struct scenario_reading *r)
+{
+    struct scenario *s = r->scenario;
+    size_t n = read_items(r, s->keys.expect, "expect");
+
+    s->expectations = calloc(n ? n : 1, sizeof *s->expectations);
+    if (!s->expectations)
+        diag_error(r->diags, place_of(r, "expect"), "out of memory");
+    for (size_t i = 0; s->expectations && i < n; i++) {
+        struct yaml_node item = yaml_item(s->keys.expect, i);
+        const char *text = yaml_text(item);
+
+        if (!text)
+            diag_error(r->diags, yaml_place(item), "`expect`: each entry is one line such as `accuracy >= 80`");
+        else if (!expectation_parse(text, yaml_place(item), &s->expectations[s->num_expectations], r->diags))
+            s->num_expectations++;
+    }
+}
+
+/* --- session ------------------------------------------------------------------------------------------------------- */
+
+static void read_session_file(const struct scenario_reading *r)
+{
+    struct scenario *s = r->scenario;
+    char *path = scenario_find(s, s->keys.session_file);
+
+    if (!path)
+        diag_error(r->diags, place_of(r, "session_file"), "`session_file`: there is no %s", s->keys.session_file);
+    else
+        config_load(&session_config_table, path, r->session_overrides, YAML_EXPAND_ENV, &s->session, r->diags);
+    free(path);
+}
+
+static void read_session(const struct scenario_reading *r)
+{
+    struct scenario *s = r->scenario;
+    bool inside = is_given(s->keys.session);
+
+    if (inside && s->keys.session_file)
+        diag_error(r->diags, place_of(r, "session_file"), "`session` and `session_file` exclude each other");
+    else if (inside)
+        params_read(&session_config_table, s->keys.session, &s->session, r->diags);
+    else if (s->keys.session_file)
+        read_session_file(r);
+    else
+        diag_error(r->diags, yaml_place(r->root), "a scenario needs `session` or `session_file`: what is trained?");
+}
+
+static void find_model(const struct scenario_reading *r)
+{
+    struct scenario *s = r->scenario;
+    const char *model_dir = s->session.server_training_config.model_dir;
+    struct yaml_node node = yaml_get(yaml_get(s->keys.session, "server_training_config"), "model_dir");
+    struct diag_place place = node.doc ? yaml_place(node) : place_of(r, s->keys.session_file ? "session_file" : "session");
+
+    if (!model_dir)
+        return; /* what the session lacks is said by its own check */
+    s->model_folder = scenario_find(s, model_dir);
+    if (!s->model_folder)
+        diag_error(r->diags, place, "`server_training_config.model_dir`: there is no folder %s, neither beside the "
+                   "scenario nor in the current folder", model_dir);
+}
+
+/* --- the whole ----------------------------------------------------------------------------------------------------- */
+
+static void check_recorded(const struct scenario_reading *r)
+{
+    struct recorded_keys now;
+
+    if (recorded_fill(&now, NULL))
+        return;
+    for (size_t i = 0; i < recorded_table.num_rows; i++) {
+        size_t offset = recorded_table.rows[i].offset;
+        const char *was, *is;
+
+        memcpy(&was, (const char *)&r->scenario->keys.recorded + offset, sizeof was);
+        memcpy(&is, (const char *)&now + offset, sizeof is);
+        if (was && strcmp(was, is))
+            diag_warning(r->diags, place_of(r, "recorded"), "ran with %s %s, this is %s: results may differ in their "
+                         "last bits", recorded_table.rows[i].name, was, is);
+    }
+    params_free(&recorded_table, &now);
+}
+
+/* "dir/lossy-fleet.yaml" -> "lossy-fleet". */
+static char *name_of_file(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *base = slash ? slash + 1 : path;
+    const char *dot = strrchr(base, '.');
+
+    return strndup(base, dot && dot != base ? (size_t)(dot - base) : strlen(base));
+}
+
+static void complete(const struct scenario_reading *r)
+{
+    struct scenario_keys *keys = &r->scenario->keys;
+
+    if (!keys->name)
+        keys->name = name_of_file(r->scenario->path);
+    if (keys->name && !fs_is_component(keys->name))
+        diag_error(r->diags, place_of(r, "name"), "`name`: `%s` must do for a folder's name", keys->name);
+    if (keys->slots == 0) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+        keys->slots = cores > 0 ? cores : 1;
+    }
+}
+
+int scenario_read(struct yaml_node root, const char *path, const char *const *session_overrides, struct scenario *out,
+                  struct diags *diags)
+{
+    struct scenario_reading r = {out, root, session_overrides, diags};
+    const char *slash = strrchr(path, '/');
+
+    memset(out, 0, sizeof *out);
+    out->path = strdup(path);
+    out->folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    params_defaults(&scenario_table, &out->keys);
+    params_defaults(&session_config_table, &out->session);
+    if (!out->path || !out->folder) {
+        diag_error(diags, yaml_place(root), "out of memory");
+        return ERR_MEMORY;
+    }
+    params_read(&scenario_table, root, &out->keys, diags);
+    if (yaml_kind(root) == YAML_MAPPING) {
+        complete(&r);
+        read_data(&r);
+        read_broker(&r);
+        check_state(&r);
+        read_fleet(&r);
+        read_session(&r);
+        find_model(&r);
+        read_faults(&r);
+        read_expectations(&r);
+        check_recorded(&r);
+    }
+    return diags_status(diags, NULL);
+}
+
+static bool is_for_session(const char *assignment)
+{
+    return !strncmp(assignment, "session.", strlen("session."));
+}
+
+/* With a session file, `--set session.a=b` is meant for what is in it. */
+static int apply_overrides(struct yaml_doc *doc, const char *const *overrides, const char **for_session,
+                           struct diags *diags)
+{
+    bool elsewhere = yaml_get(yaml_root(doc), "session_file").doc && !yaml_get(yaml_root(doc), "session").doc;
+    size_t n = 0;
+
+    for (size_t i = 0; overrides && overrides[i]; i++)
+        if (elsewhere && is_for_session(overrides[i]))
+            for_session[n++] = overrides[i] + strlen("session.");
+        else
+            yaml_set(doc, overrides[i], diags);
+    return diags_status(diags, NULL);
+}
+
+int scenario_load(const char *path, const char *const *overrides, struct scenario *out, struct diags *diags)
+{
+    struct yaml_doc *doc = NULL;
+    size_t n = 0;
+
+    memset(out, 0, sizeof *out);
+    while (overrides && overrides[n])
+        n++;
+    const char **for_session = calloc(n + 1, sizeof *for_session);
+    int status = for_session ? yaml_load_file(path, YAML_EXPAND_ENV, &doc, diags) : ERR_MEMORY;
+    if (status == OK)
+        status = apply_overrides(doc, overrides, for_session, diags);
+    if (status == OK)
+        status = scenario_read(yaml_root(doc), path, for_session, out, diags);
+    yaml_unref(doc);
+    free(for_session);
+    return status;
+}
+
+void scenario_fini(struct scenario *scenario)
+{
+    for (size_t i = 0; i < scenario->num_faults; i++)
+        fault_plan_fini(&scenario->faults[i]);
+    free(scenario->faults);
+    free(scenario->expectations);
+    fleet_fini(&scenario->fleet);
+    if (scenario->data.keys)
+        params_free(&scenario->data.table.table, scenario->data.keys);
+    free(scenario->data.keys);
+    joined_table_fini(&scenario->data.table);
+    params_free(&broker_table, &scenario->broker);
+    params_free(&session_config_table, &scenario->session);
+    params_free(&scenario_table, &scenario->keys);
+    free(scenario->model_folder);
+    free(scenario->path);
+    free(scenario->folder);
+    memset(scenario, 0, sizeof *scenario);
+}
+
+static char *find_in(const char *folder, const char *path)
+{
+    char *whole = fs_join(folder, path);
+
+    if (whole && fs_exists(whole))
+        return whole;
+    free(whole);
+    return NULL;
+}
+
+char *scenario_find(const struct scenario *scenario, const char *path)
+{
+    const char *const folders[] = {scenario->folder, ".", FLOSIM_DATADIR};
+
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        char *found = find_in(folders[i], path);
+
+        if (found)
+            return found;
+    }
+    return NULL;
+}
+
+static const char *const telling_keys[] = {"clients", "data", "session", "session_file", "faults", "expect", "fleet",
+                                           NULL};
+
+static void check_scenario(struct yaml_node root, const char *path, struct diags *diags)
+{
+    struct scenario scenario;
+    struct scenario_data data;
+
+    if (scenario_read(root, path, NULL, &scenario, diags) == OK && scenario_load_data(&scenario, &data, diags) == OK)
+        scenario_data_fini(&data);
+    scenario_fini(&scenario);
+}
+
+const struct config_kind scenario_kind = {
+    .name = "scenario",
+    .telling_keys = telling_keys,
+    .check = check_scenario,
+};

@@ -1,0 +1,57 @@
+#include <inttypes.h>
+#include <string.h>
+
+#include "sim/scenario.h"
+
+static int complain(const struct scenario *scenario, struct diags *diags, const struct error *err)
+{
+    diag_error(diags, scenario->data.place, "`data`: %s", err->message);
+    return err->status;
+}
+
+static int deal(const struct scenario *scenario, struct scenario_data *out, struct diags *diags)
+{
+    const struct data_plan *plan = &scenario->data;
+    struct error err = ERROR_INIT;
+
+    if (partition_make(&out->pair.train, plan->scheme, plan->scheme_args, (size_t)scenario->keys.clients,
+                       (size_t)plan->keys->samples_per_client, (uint64_t)scenario->keys.seed, &out->partition, &err))
+        return complain(scenario, diags, &err);
+    return OK;
+}
+
+static int cut_validation(const struct scenario *scenario, struct scenario_data *out, struct diags *diags)
+{
+    size_t wanted = (size_t)scenario->data.keys->validation_samples, there = out->pair.validation.num_items;
+    struct error err = ERROR_INIT;
+
+    out->validation = (struct data_view){.dataset = &out->pair.validation, .num_items = wanted ? wanted : there};
+    if (wanted <= there)
+        return OK;
+    error_set(&err, ERR_INVALID, __FILE__, __LINE__, "validation_samples: %zu, but the source has only %zu", wanted,
+              there);
+    return complain(scenario, diags, &err);
+}
+
+int scenario_load_data(const struct scenario *scenario, struct scenario_data *out, struct diags *diags)
+{
+    const struct data_plan *plan = &scenario->data;
+
+    memset(out, 0, sizeof *out);
+    int status = plan->source->load(plan->source_args, (uint64_t)scenario->keys.seed, &out->pair, diags);
+    if (status)
+        return status;
+    status = deal(scenario, out, diags);
+    int validation = cut_validation(scenario, out, diags);
+    status = status ? status : validation;
+    if (status)
+        scenario_data_fini(out);
+    return status;
+}
+
+void scenario_data_fini(struct scenario_data *data)
+{
+    partition_fini(&data->partition);
+    data_pair_fini(&data->pair);
+    memset(data, 0, sizeof *data);
+}

@@ -1,0 +1,116 @@
+#include "sim/scenario.h"
+
+#define AT(member) offsetof(struct scenario_keys, member)
+#define DATA(member) offsetof(struct data_keys, member)
+#define BROKER(member) offsetof(struct broker_keys, member)
+#define STATE(member) offsetof(struct state_keys, member)
+#define RECORDED(member) offsetof(struct recorded_keys, member)
+#define NUM(rows) (sizeof(rows) / sizeof *(rows))
+
+static const char *const locations[] = {"inmemory", "redis", NULL};
+static const char *const clocks[] = {"real", NULL};
+static const char *const times[] = {"modelled", "measured", NULL};
+
+// clang-format off
+static const struct param state_rows[] = {
+    {.name = "state_location", .type = PARAM_CHOICE, .offset = STATE(state_location), .choices = locations, .fallback = "inmemory",
+     .help = "where the leader keeps its state"},
+    {.name = "state_hostname", .type = PARAM_STRING, .offset = STATE(state_hostname), .fallback = "localhost",
+     .help = "host of the state store"},
+    {.name = "state_port", .type = PARAM_INT, .offset = STATE(state_port), .fallback = "6379", .min = 1, .max = 65535,
+     .help = "port of the state store"},
+};
+
+static const struct param_table state_table = {
+    .name = "state", .help = "The leader's state store, as in its own file.",
+    .rows = state_rows, .num_rows = NUM(state_rows), .size = sizeof(struct state_keys),
+};
+
+static const struct param recorded_rows[] = {
+    {.name = "flosim", .type = PARAM_STRING, .offset = RECORDED(flosim), .flags = PARAM_OURS, .help = "version of flosim"},
+    {.name = "openblas", .type = PARAM_STRING, .offset = RECORDED(openblas), .flags = PARAM_OURS, .help = "version of OpenBLAS"},
+    {.name = "kernels", .type = PARAM_STRING, .offset = RECORDED(kernels), .flags = PARAM_OURS,
+     .help = "OpenBLAS' kernel set on this machine"},
+    {.name = "grpc", .type = PARAM_STRING, .offset = RECORDED(grpc), .flags = PARAM_OURS, .help = "version of gRPC"},
+    {.name = "machine", .type = PARAM_STRING, .offset = RECORDED(machine), .flags = PARAM_OURS, .help = "architecture"},
+};
+
+const struct param_table recorded_table = {
+    .name = "recorded", .help = "What a resolved scenario ran with. Another set may give other bytes, and that is said.",
+    .rows = recorded_rows, .num_rows = NUM(recorded_rows), .size = sizeof(struct recorded_keys),
+};
+
+static const struct param rows[] = {
+    {.name = "name", .type = PARAM_STRING, .offset = AT(name), .flags = PARAM_OURS,
+     .help = "names the run's folder and reports; default: the file's name"},
+    {.name = "seed", .type = PARAM_INT, .offset = AT(seed), .fallback = "0", .min = 0, .max = 9007199254740992, .flags = PARAM_OURS,
+     .help = "everything random comes from it"},
+    {.name = "clients", .type = PARAM_INT, .offset = AT(clients), .min = 1, .max = 20000, .flags = PARAM_REQUIRED | PARAM_OURS,
+     .help = "how many client processes; --clients N on the command line"},
+    {.name = "slots", .type = PARAM_INT, .offset = AT(slots), .fallback = "0", .min = 0, .max = 4096, .flags = PARAM_OURS,
+     .help = "how many clients compute at once; 0: as many as there are cores"},
+    {.name = "threads", .type = PARAM_INT, .offset = AT(threads), .fallback = "1", .min = 1, .max = 256, .flags = PARAM_OURS,
+     .help = "threads of the leader's validation"},
+    {.name = "data", .type = PARAM_NODE, .offset = AT(data), .flags = PARAM_REQUIRED | PARAM_OURS,
+     .help = "the data and how it is dealt; see the section data"},
+    {.name = "broker", .type = PARAM_NODE, .offset = AT(broker), .fallback = "embedded", .flags = PARAM_OURS,
+     .help = "`embedded`: a mosquitto of its own on a free port of the loopback; or {host, port, ...} of one that runs"},
+    {.name = "state", .type = PARAM_SECTION, .offset = AT(state), .table = &state_table, .flags = PARAM_OURS,
+     .help = "the leader's state store"},
+    {.name = "fleet", .type = PARAM_LIST, .offset = AT(fleet), .table = &fleet_group_table, .flags = PARAM_OURS,
+     .help = "groups of unlike devices; absent: all are nominal"},
+    {.name = "session", .type = PARAM_NODE, .offset = AT(session), .flags = PARAM_OURS,
+     .help = "the training: a session, as in a session file"},
+    {.name = "session_file", .type = PARAM_STRING, .offset = AT(session_file), .flags = PARAM_OURS,
+     .help = "or the file that it is in"},
+    {.name = "faults", .type = PARAM_NODE, .offset = AT(faults), .flags = PARAM_OURS,
+     .help = "a list of what goes wrong; see the section fault"},
+    {.name = "expect", .type = PARAM_NODE, .offset = AT(expect), .flags = PARAM_OURS,
+     .help = "a list of what must hold at the end, such as `accuracy >= 80`; `flosim help expect` lists the metrics"},
+    {.name = "clock", .type = PARAM_CHOICE, .offset = AT(clock), .choices = clocks, .fallback = "real", .flags = PARAM_OURS,
+     .help = "`real`: a client of a declared speed or link idles until its modelled time has passed"},
+    {.name = "time", .type = PARAM_CHOICE, .offset = AT(time), .choices = times, .fallback = "modelled", .flags = PARAM_OURS,
+     .help = "whether strategies see the durations of the modelled devices or those of this machine"},
+    {.name = "recorded", .type = PARAM_SECTION, .offset = AT(recorded), .table = &recorded_table, .flags = PARAM_OURS,
+     .help = "what a resolved scenario ran with"},
+};
+
+const struct param_table scenario_table = {
+    .name = "scenario", .help = "What to simulate, what goes wrong, and what must hold in spite of it.",
+    .rows = rows, .num_rows = NUM(rows), .size = sizeof(struct scenario_keys),
+};
+
+static const struct param data_rows[] = {
+    {.name = "source", .type = PARAM_STRING, .offset = DATA(source), .flags = PARAM_REQUIRED | PARAM_OURS,
+     .help = "where the data comes from; its own keys stand beside this one"},
+    {.name = "scheme", .type = PARAM_STRING, .offset = DATA(scheme), .fallback = "iid", .flags = PARAM_OURS,
+     .help = "how it is dealt to the clients; its own keys stand beside this one"},
+    {.name = "samples_per_client", .type = PARAM_INT, .offset = DATA(samples_per_client), .fallback = "0", .min = 0, .max = 1e9, .flags = PARAM_OURS,
+     .help = "clients times so many samples are drawn first, then dealt; 0: all of them"},
+    {.name = "validation_samples", .type = PARAM_INT, .offset = DATA(validation_samples), .fallback = "0", .min = 0, .max = 1e9, .flags = PARAM_OURS,
+     .help = "the leader validates on the first so many of the source's validation set; 0: all of it"},
+    {.name = "local_validation_fraction", .type = PARAM_FRACTION, .offset = DATA(local_validation_fraction), .fallback = "0.05", .flags = PARAM_OURS,
+     .help = "what each client keeps of its part for its own validation"},
+};
+
+const struct param_table data_common_table = {
+    .name = "data", .help = "The data and how it is dealt. The keys of source and scheme stand beside these.",
+    .rows = data_rows, .num_rows = NUM(data_rows), .size = sizeof(struct data_keys),
+};
+
+static const struct param broker_rows[] = {
+    {.name = "host", .type = PARAM_STRING, .offset = BROKER(host), .flags = PARAM_REQUIRED | PARAM_OURS, .help = "its host"},
+    {.name = "port", .type = PARAM_INT, .offset = BROKER(port), .fallback = "1883", .min = 1, .max = 65535, .flags = PARAM_OURS,
+     .help = "its port"},
+    {.name = "username", .type = PARAM_STRING, .offset = BROKER(username), .flags = PARAM_OURS, .help = "user"},
+    {.name = "password_file", .type = PARAM_STRING, .offset = BROKER(password_file), .flags = PARAM_OURS,
+     .help = "file with the password"},
+    {.name = "topic_prefix", .type = PARAM_STRING, .offset = BROKER(topic_prefix), .flags = PARAM_OURS,
+     .help = "put before every topic, to keep simulations on one broker apart"},
+};
+
+const struct param_table broker_table = {
+    .name = "broker", .help = "A broker that runs already.",
+    .rows = broker_rows, .num_rows = NUM(broker_rows), .size = sizeof(struct broker_keys),
+};
+// clang-format on
