@@ -50,8 +50,8 @@ static const char help[] =
     "\n"
     "EXAMPLE\n"
     "    mosquitto -p 1883 &\n"
-    "    flosim partition fashion-mnist --clients 2 --scheme iid --out /tmp/parts\n"
-    "    flosim worker -c deploy/worker.yaml --set dataset_config.datasets_dir_path=/tmp/parts/client_0\n";
+    "    flosim partition fashion-mnist --clients 2 --out run/data\n"
+    "    flosim worker -c deploy/worker.yaml --set dataset_config.datasets_dir_path=run/data/client_000\n";
 
 struct options {
     const char *path;
@@ -83,7 +83,7 @@ static enum parsed parse_options(int argc, char **argv, struct options *options)
                                           {NULL, 0, NULL, 0}};
     int c;
 
-    optind = 1;
+    optind = 0; /* getopt starts afresh: the program's own options may have been read with it */
     while ((c = getopt_long(argc, argv, "c:s:l:h", longs, NULL)) >= 0) {
         if (c == 'c')
             options->path = optarg;

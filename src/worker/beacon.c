@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "net/mqtt_client.h"
 #include "util/fs.h"
@@ -69,17 +70,26 @@ static int publish(struct beacon *beacon, const char *topic, const char *payload
 
 /* ---- adverts ---- */
 
+static void fill_name(const char *configured, char name[128])
+{
+    name[0] = '\0';
+    if (configured && *configured)
+        snprintf(name, 128, "%s", configured);
+    else if (gethostname(name, 128))
+        snprintf(name, 128, "worker");
+    name[127] = '\0';
+}
+
 static int fill_advert(struct beacon *beacon, struct client_advert *advert, struct error *err)
 {
     const struct worker_config *config = beacon->options.config;
-    const char *name = config->comm_config.mqtt.client_name;
 
     int status = endpoint_text(config->comm_config.grpc.advertise, config->comm_config.grpc.bind, beacon->local_address,
                                beacon->options.port, advert->endpoint, err);
     if (status)
         return status;
     snprintf(advert->id, sizeof advert->id, "%s", beacon->options.client_id);
-    snprintf(advert->name, sizeof advert->name, "%s", name && *name ? name : beacon->options.client_id);
+    fill_name(config->comm_config.mqtt.client_name, advert->name);
     advert->timestamp = clock_wall_s(loop_clock(beacon->options.loop));
     advert->hw = beacon->hw;
     advert->speaks_safetensors = true;
