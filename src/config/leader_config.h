@@ -8,12 +8,12 @@ struct mqtt_config { /* both roles; a key that only one of them has stays at its
     char *type, *mqtt_broker;
     int64_t mqtt_broker_port;
     double mqtt_sub_timeout_s;
-    char *mqtt_server_topic, *mqtt_client_topic; /* "advert_server", "advert_client" */
-    double mqtt_heartbeat_interval_s;            /* leader */
+    char *mqtt_server_topic, *mqtt_client_topic;                           /* "advert_server", "advert_client" */
+    double mqtt_heartbeat_interval_s;                                      /* leader */
     int64_t num_heartbeats_timestamp_cached, max_heartbeat_miss_threshold; /* leader */
-    char *client_name;                           /* worker */
-    double heartbeat_timeout_s;                  /* worker */
-    char *username, *password_file, *topic_prefix; /* ours */
+    char *client_name;                                                     /* worker */
+    double heartbeat_timeout_s;                                            /* worker */
+    char *username, *password_file, *topic_prefix;                         /* ours */
 };
 
 struct tls_config {

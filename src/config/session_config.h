@@ -4,6 +4,16 @@
 
 #include "util/params.h"
 
+struct model_config { /* also default_training_config of a model folder */
+    bool use_custom_dataloader;
+    struct yaml_node custom_loader_args;
+    bool use_custom_trainer;
+    struct yaml_node custom_trainer_args;
+    bool use_custom_validator;
+    struct yaml_node custom_validator_args;
+    struct yaml_node model_args;
+};
+
 struct session_config {
     struct {
         char *session_id; /* a label; the id of state and checkpoints is the REST body's */
@@ -43,18 +53,19 @@ struct session_config {
         struct yaml_node optimizer; /* a name, or {name: …, args: {…}} (ours) */
         bool optimizer_custom;
     } client_training_config;
-    struct {
-        bool use_custom_dataloader;
-        struct yaml_node custom_loader_args;
-        bool use_custom_trainer;
-        struct yaml_node custom_trainer_args;
-        bool use_custom_validator;
-        struct yaml_node custom_validator_args;
-        struct yaml_node model_args;
-    } model_config;
+    struct model_config model_config;
 };
 
 extern const struct param_table session_config_table;
+extern const struct param_table model_config_table; /* of the section model_config */
+
+/* What no row can say: losses and optimizers that there are, names that must be single path components, arguments that
+ * must be mappings. `root` is what the struct was read from. Strategies are checked by the leader's room. */
+void session_config_check(const struct session_config *config, struct yaml_node root, struct diags *diags);
+
+/* An empty model_config takes the default_training_config of the model folder (a folder without config.yaml changes
+ * nothing). ERR_INVALID with everything wrong in diags. */
+int session_apply_model_folder(struct session_config *config, const char *folder, struct diags *diags);
 
 /* The optimizer as it travels: {"name": …, "args": {…}} from `adam` or {name: adam, args: {lr: 0.01}}. New string;
  * NULL when out of memory. */

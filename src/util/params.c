@@ -51,6 +51,26 @@ static const char *kind_text(struct yaml_node node)
     return yaml_kind(node) == YAML_SEQUENCE ? "a list" : yaml_kind(node) == YAML_MAPPING ? "a mapping" : "one value";
 }
 
+/* Flotilla's templates have `<mqtt_ip>` where a value belongs. */
+static bool is_placeholder(struct yaml_node node)
+{
+    const char *text = yaml_is_plain(node) ? yaml_text(node) : NULL;
+    size_t n = text ? strlen(text) : 0;
+
+    return n > 2 && text[0] == '<' && text[n - 1] == '>';
+}
+
+static bool reject_placeholder(struct reader *r, struct yaml_node node, const struct path *path)
+{
+    char what[256];
+
+    if (!is_placeholder(node))
+        return false;
+    snprintf(what, sizeof what, "still holds the template's `%.80s`: put your value here", yaml_text(node));
+    read_error(r, yaml_place(node), path, what);
+    return true;
+}
+
 /* "must be an integer, found `many`" */
 static void type_error(struct reader *r, struct yaml_node node, const struct path *path, enum param_type type)
 {
@@ -248,6 +268,8 @@ static void read_value(struct reader *r, const struct param *row, struct yaml_no
 {
     void *out = param_at(row, base);
 
+    if (reject_placeholder(r, node, path))
+        return;
     switch (row->type) {
     case PARAM_CHOICE:
         read_choice(r, row, node, path, out);
@@ -371,10 +393,10 @@ static void read_row(struct reader *r, const struct param_table *table, const st
         read_absent(r, row, value.doc ? yaml_place(value) : place, &path, base);
         return;
     }
-    if (yaml_is_null(value)) { /* an explicit null: no text, or the default */
+    if (yaml_is_null(value)) { /* an explicit null: the default */
         if (row->flags & PARAM_REQUIRED)
             read_error(r, yaml_place(value), &path, "must have a value");
-        else if (row->type != PARAM_STRING)
+        else
             read_fallback(r, row, &path, base);
         return;
     }

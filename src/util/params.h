@@ -15,7 +15,7 @@ enum param_type {
     PARAM_BOOL,     /* bool: true/false, yes/no, True/False */
     PARAM_INT,      /* int64_t */
     PARAM_DOUBLE,   /* double */
-    PARAM_STRING,   /* char *, owned; NULL where the value is null */
+    PARAM_STRING,   /* char *, owned; NULL where the value is null and there is no default */
     PARAM_DURATION, /* double seconds: 12s, 50ms, 2min, 1h; a bare number is seconds */
     PARAM_BYTES,    /* int64_t bytes: 2MiB, 10kB; a bare number is bytes */
     PARAM_RATE,     /* double bytes per second: 20Mbit, 1MB/s; 0 = no limit; another number needs its unit */

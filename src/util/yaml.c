@@ -90,7 +90,7 @@ bool yaml_is_null(struct yaml_node node)
     static const char *const nulls[] = {"", "~", "null", "Null", "NULL", "None"};
 
     if (!yaml_is_plain(node))
-        return false;
+        return yaml_text(node) && !strcmp(yaml_text(node), "None");
     for (size_t i = 0; i < sizeof nulls / sizeof *nulls; i++)
         if (!strcmp(node_of(node)->text, nulls[i]))
             return true;

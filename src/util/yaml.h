@@ -36,7 +36,8 @@ enum yaml_kind yaml_kind(struct yaml_node node);
 struct diag_place yaml_place(struct yaml_node node);
 
 /* A scalar's text (borrowed from the document), or NULL. yaml_is_plain: not quoted, so `12` is a number, "12" a text.
- * null, ~, None and an empty plain scalar are nulls. */
+ * null, ~, None and an empty plain scalar are nulls; so is a quoted "None", for Flotilla reads None from YAML as text
+ * and posts it as such. */
 const char *yaml_text(struct yaml_node node);
 bool yaml_is_plain(struct yaml_node node);
 bool yaml_is_null(struct yaml_node node);

@@ -29,10 +29,10 @@ static json_t *scalar_of(struct yaml_node node)
     const char *text = yaml_text(node);
     json_t *number;
 
-    if (!yaml_is_plain(node))
-        return json_string(text);
     if (yaml_is_null(node))
         return json_null();
+    if (!yaml_is_plain(node))
+        return json_string(text);
     if (!strcasecmp(text, "true"))
         return json_true();
     if (!strcasecmp(text, "false"))

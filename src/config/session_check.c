@@ -1,0 +1,203 @@
+/* What the rows of session.yaml cannot say. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/model_folder.h"
+#include "config/tables.h"
+#include "nn/loss.h"
+#include "nn/optimizer.h"
+#include "util/fs.h"
+
+enum { MAX_NAMES = 64 };
+
+/* --- names in registries -------------------------------------------------------------------------------------------
+ */
+
+static void unknown_name(struct diags *diags, struct diag_place place, const char *what, const char *name,
+                         const char *const *names, size_t n)
+{
+    const char *near = nearest_word(name, names, n);
+    char list[512] = "";
+
+    for (size_t i = 0; i < n; i++)
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", names[i]);
+    diag_error(diags, place, "unknown %s `%.80s`%s%s%s; there are: %s", what, name, near ? "; did you mean `" : "",
+               near ? near : "", near ? "`?" : "", list);
+}
+
+static void check_loss(const char *name, struct diag_place place, struct diags *diags)
+{
+    const char *names[MAX_NAMES];
+    size_t n = 0;
+
+    if (!name || loss_find(name))
+        return;
+    while (n < MAX_NAMES && losses[n]) {
+        names[n] = losses[n]->name;
+        n++;
+    }
+    unknown_name(diags, place, "loss function", name, names, n);
+}
+
+static void unknown_optimizer(const char *name, struct diag_place place, struct diags *diags)
+{
+    const char *names[MAX_NAMES];
+    size_t n = 0;
+
+    while (n < MAX_NAMES && optimizers[n]) {
+        names[n] = optimizers[n]->name;
+        n++;
+    }
+    unknown_name(diags, place, "optimizer", name, names, n);
+}
+
+static void check_optimizer_args(const struct optimizer_ops *ops, struct yaml_node args, struct diag_place place,
+                                 struct diags *diags)
+{
+    struct error err = ERROR_INIT;
+    void *values = calloc(1, ops->params->size);
+
+    if (!values) {
+        diag_error(diags, place, "out of memory");
+        return;
+    }
+    if (!params_read(ops->params, args, values, diags) && ops->check && ops->check(values, &err))
+        diag_error(diags, place, "optimizer %s: %s", ops->name, err.message);
+    params_free(ops->params, values);
+    free(values);
+}
+
+/* {name: …, args: {…}} */
+static struct yaml_node optimizer_name(struct yaml_node node, struct diags *diags)
+{
+    for (size_t i = 0; i < yaml_size(node); i++) {
+        const char *key = yaml_text(yaml_key(node, i));
+        if (strcmp(key, "name") && strcmp(key, "args"))
+            diag_error(diags, yaml_place(yaml_key(node, i)),
+                       "unknown key `%.80s` in `client_training_config.optimizer`; there are: name, args", key);
+    }
+    return yaml_get(node, "name");
+}
+
+static void check_optimizer(struct yaml_node node, struct diags *diags)
+{
+    bool mapping = yaml_kind(node) == YAML_MAPPING;
+    struct yaml_node name = mapping ? optimizer_name(node, diags) : node;
+
+    if (!node.doc)
+        return;
+    if (!yaml_text(name)) {
+        diag_error(diags, yaml_place(node),
+                   "`client_training_config.optimizer` must be a name, or {name: ..., args: {...}}");
+        return;
+    }
+    const struct optimizer_ops *ops = optimizer_find(yaml_text(name));
+    if (!ops)
+        unknown_optimizer(yaml_text(name), yaml_place(name), diags);
+    else if (mapping)
+        check_optimizer_args(ops, yaml_get(node, "args"), yaml_place(node), diags);
+}
+
+/* --- mappings ------------------------------------------------------------------------------------------------------
+ */
+
+static bool is_mapping_or_absent(struct yaml_node node, const char *section, const char *key, struct diags *diags)
+{
+    if (!node.doc || yaml_is_null(node) || yaml_kind(node) == YAML_MAPPING)
+        return true;
+    diag_error(diags, yaml_place(node), "`%s.%s` must be a mapping of arguments, such as {name: value}", section, key);
+    return false;
+}
+
+/* flosim has one trainer, loader and validator; what Flotilla's Python files would do with an argument, they don't. */
+static void check_custom(bool used, struct yaml_node args, const char *section, const char *key, struct diags *diags)
+{
+    if (!is_mapping_or_absent(args, section, key, diags) || !used)
+        return;
+    for (size_t i = 0; i < yaml_size(args); i++)
+        diag_warning(diags, yaml_place(yaml_key(args, i)), "`%s.%s.%.80s` has no effect in flosim", section, key,
+                     yaml_text(yaml_key(args, i)));
+}
+
+void model_config_check(const struct model_config *config, const char *section, struct diags *diags)
+{
+    check_custom(config->use_custom_dataloader, config->custom_loader_args, section, "custom_loader_args", diags);
+    check_custom(config->use_custom_trainer, config->custom_trainer_args, section, "custom_trainer_args", diags);
+    check_custom(config->use_custom_validator, config->custom_validator_args, section, "custom_validator_args", diags);
+    is_mapping_or_absent(config->model_args, section, "model_args", diags);
+}
+
+/* --- the whole -----------------------------------------------------------------------------------------------------
+ */
+
+/* Names that become folders on other machines. */
+static void check_component(const char *name, struct yaml_node root, const char *section, const char *key,
+                            struct diags *diags)
+{
+    if (name && !fs_is_component(name))
+        diag_error(diags, config_place(root, section, key),
+                   "`%s.%s` must be one plain name, without `/`, found `%.80s`", section, key, name);
+}
+
+static void check_names(const struct session_config *config, struct yaml_node root, struct diags *diags)
+{
+    check_component(config->client_training_config.model_id, root, "client_training_config", "model_id", diags);
+    check_component(config->client_training_config.dataset, root, "client_training_config", "dataset", diags);
+    check_component(config->server_training_config.validation_dataset, root, "server_training_config",
+                    "validation_dataset", diags);
+    check_component(config->benchmark_config.model_id, root, "benchmark_config", "model_id", diags);
+    check_component(config->benchmark_config.dataset, root, "benchmark_config", "dataset", diags);
+}
+
+void session_config_check(const struct session_config *config, struct yaml_node root, struct diags *diags)
+{
+    check_names(config, root, diags);
+    is_mapping_or_absent(config->session_config.aggregator_args, "session_config", "aggregator_args", diags);
+    is_mapping_or_absent(config->session_config.client_selection_args, "session_config", "client_selection_args",
+                         diags);
+    is_mapping_or_absent(config->session_config.termination_condition_args, "session_config",
+                         "termination_condition_args", diags);
+    check_loss(config->client_training_config.loss_function,
+               config_place(root, "client_training_config", "loss_function"), diags);
+    check_optimizer(config->client_training_config.optimizer, diags);
+    model_config_check(&config->model_config, "model_config", diags);
+}
+
+static bool is_absent(struct yaml_node node)
+{
+    return !node.doc || yaml_is_null(node) || (yaml_kind(node) != YAML_SCALAR && !yaml_size(node));
+}
+
+static bool is_empty(const struct model_config *config)
+{
+    return !config->use_custom_dataloader && !config->use_custom_trainer && !config->use_custom_validator &&
+           is_absent(config->custom_loader_args) && is_absent(config->custom_trainer_args) &&
+           is_absent(config->custom_validator_args) && is_absent(config->model_args);
+}
+
+static bool has_config(const char *folder)
+{
+    char *path = fs_join(folder, "config.yaml");
+    bool has = path && fs_exists(path);
+
+    free(path);
+    return has;
+}
+
+int session_apply_model_folder(struct session_config *config, const char *folder, struct diags *diags)
+{
+    struct model_folder_config own;
+    struct model_config defaults;
+
+    if (!is_empty(&config->model_config) || !has_config(folder))
+        return OK;
+    int status = model_folder_config_load(folder, &own, diags);
+    if (!status)
+        status = model_folder_default_read(own.default_training_config, &defaults, diags);
+    if (!status) {
+        params_free(&model_config_table, &config->model_config);
+        config->model_config = defaults;
+    }
+    params_free(&model_folder_table, &own);
+    return status;
+}
