@@ -1,21 +1,13 @@
-#include "sim/scenario.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "sim/scenario_reading.h"
 #include "state/store.h"
 #include "util/fs.h"
 
-struct scenario_reading {
-    struct scenario *scenario;
-    struct yaml_node root;
-    const char *const *session_overrides; /* for the session file; or NULL */
-    struct diags *diags;
-};
-
-static struct diag_place place_of(const struct scenario_reading *r, const char *key)
+struct diag_place scenario_place(const struct scenario_reading *r, const char *key)
 {
     struct yaml_node node = yaml_get(r->root, key);
 
@@ -136,7 +128,7 @@ static void check_state(const struct scenario_reading *r)
     bool redis = r->scenario->keys.state.state_location == 1;
 
     if (redis && !store_kind_find("redis"))
-        diag_error(r->diags, place_of(r, "state"), "`state.state_location`: this flosim has no store `redis`; use "
+        diag_error(r->diags, scenario_place(r, "state"), "`state.state_location`: this flosim has no store `redis`; use "
                    "`inmemory`");
 }
 
@@ -154,10 +146,10 @@ static void read_fleet(const struct scenario_reading *r)
                 diag_error(r->diags, list->places[i], "`fleet`: group `%s` is described twice", groups[i].group);
     }
     if (list->n > 0 && fabs(sum - 1) > 1e-6)
-        diag_error(r->diags, place_of(r, "fleet"), "`fleet`: the shares add to %g, not to 1", sum);
+        diag_error(r->diags, scenario_place(r, "fleet"), "`fleet`: the shares add to %g, not to 1", sum);
     size_t usable = fabs(sum - 1) > 1e-6 ? 0 : list->n;
     if (fleet_init(&r->scenario->fleet, groups, usable, (size_t)r->scenario->keys.clients, &err))
-        diag_error(r->diags, place_of(r, "fleet"), "%s", err.message);
+        diag_error(r->diags, scenario_place(r, "fleet"), "%s", err.message);
 }
 
 /* --- faults, expectations ------------------------------------------------------------------------------------------ */
@@ -183,7 +175,7 @@ static void read_faults(const struct scenario_reading *r)
         return; /* `clients` is wrong; nothing can be said of their numbers */
     s->faults = calloc(n ? n : 1, sizeof *s->faults);
     if (!s->faults)
-        diag_error(r->diags, place_of(r, "faults"), "out of memory");
+        diag_error(r->diags, scenario_place(r, "faults"), "out of memory");
     for (size_t i = 0; s->faults && i < n; i++, s->num_faults++)
         fault_plan_read(yaml_item(s->keys.faults, i), &limits, &s->faults[i], r->diags);
 }
@@ -195,7 +187,7 @@ static void read_expectations(const struct scenario_reading *r)
 
     s->expectations = calloc(n ? n : 1, sizeof *s->expectations);
     if (!s->expectations)
-        diag_error(r->diags, place_of(r, "expect"), "out of memory");
+        diag_error(r->diags, scenario_place(r, "expect"), "out of memory");
     for (size_t i = 0; s->expectations && i < n; i++) {
         struct yaml_node item = yaml_item(s->keys.expect, i);
         const char *text = yaml_text(item);
@@ -205,50 +197,6 @@ static void read_expectations(const struct scenario_reading *r)
         else if (!expectation_parse(text, yaml_place(item), &s->expectations[s->num_expectations], r->diags))
             s->num_expectations++;
     }
-}
-
-/* --- session ------------------------------------------------------------------------------------------------------- */
-
-static void read_session_file(const struct scenario_reading *r)
-{
-    struct scenario *s = r->scenario;
-    char *path = scenario_find(s, s->keys.session_file);
-
-    if (!path)
-        diag_error(r->diags, place_of(r, "session_file"), "`session_file`: there is no %s", s->keys.session_file);
-    else
-        config_load(&session_config_table, path, r->session_overrides, YAML_EXPAND_ENV, &s->session, r->diags);
-    free(path);
-}
-
-static void read_session(const struct scenario_reading *r)
-{
-    struct scenario *s = r->scenario;
-    bool inside = is_given(s->keys.session);
-
-    if (inside && s->keys.session_file)
-        diag_error(r->diags, place_of(r, "session_file"), "`session` and `session_file` exclude each other");
-    else if (inside)
-        params_read(&session_config_table, s->keys.session, &s->session, r->diags);
-    else if (s->keys.session_file)
-        read_session_file(r);
-    else
-        diag_error(r->diags, yaml_place(r->root), "a scenario needs `session` or `session_file`: what is trained?");
-}
-
-static void find_model(const struct scenario_reading *r)
-{
-    struct scenario *s = r->scenario;
-    const char *model_dir = s->session.server_training_config.model_dir;
-    struct yaml_node node = yaml_get(yaml_get(s->keys.session, "server_training_config"), "model_dir");
-    struct diag_place place = node.doc ? yaml_place(node) : place_of(r, s->keys.session_file ? "session_file" : "session");
-
-    if (!model_dir)
-        return; /* what the session lacks is said by its own check */
-    s->model_folder = scenario_find(s, model_dir);
-    if (!s->model_folder)
-        diag_error(r->diags, place, "`server_training_config.model_dir`: there is no folder %s, neither beside the "
-                   "scenario nor in the current folder", model_dir);
 }
 
 /* --- the whole ----------------------------------------------------------------------------------------------------- */
@@ -266,7 +214,7 @@ static void check_recorded(const struct scenario_reading *r)
         memcpy(&was, (const char *)&r->scenario->keys.recorded + offset, sizeof was);
         memcpy(&is, (const char *)&now + offset, sizeof is);
         if (was && strcmp(was, is))
-            diag_warning(r->diags, place_of(r, "recorded"), "ran with %s %s, this is %s: results may differ in their "
+            diag_warning(r->diags, scenario_place(r, "recorded"), "ran with %s %s, this is %s: results may differ in their "
                          "last bits", recorded_table.rows[i].name, was, is);
     }
     params_free(&recorded_table, &now);
@@ -289,7 +237,7 @@ static void complete(const struct scenario_reading *r)
     if (!keys->name)
         keys->name = name_of_file(r->scenario->path);
     if (keys->name && !fs_is_component(keys->name))
-        diag_error(r->diags, place_of(r, "name"), "`name`: `%s` must do for a folder's name", keys->name);
+        diag_error(r->diags, scenario_place(r, "name"), "`name`: `%s` must do for a folder's name", keys->name);
     if (keys->slots == 0) {
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
@@ -319,8 +267,7 @@ int scenario_read(struct yaml_node root, const char *path, const char *const *se
         read_broker(&r);
         check_state(&r);
         read_fleet(&r);
-        read_session(&r);
-        find_model(&r);
+        scenario_read_session(&r);
         read_faults(&r);
         read_expectations(&r);
         check_recorded(&r);
@@ -380,8 +327,8 @@ void scenario_fini(struct scenario *scenario)
     joined_table_fini(&scenario->data.table);
     params_free(&broker_table, &scenario->broker);
     params_free(&session_config_table, &scenario->session);
+    yaml_unref(scenario->session_doc);
     params_free(&scenario_table, &scenario->keys);
-    free(scenario->model_folder);
     free(scenario->path);
     free(scenario->folder);
     memset(scenario, 0, sizeof *scenario);

@@ -64,8 +64,8 @@ struct scenario {
     struct broker_keys broker; /* where it is not embedded */
     struct data_plan data;
     struct fleet fleet;
-    struct session_config session;
-    char *model_folder; /* where server_training_config.model_dir was found */
+    struct session_config session; /* completed: seed, min_clients, absolute model folders */
+    struct yaml_doc *session_doc;  /* of the session file, or NULL */
     struct fault_plan *faults;
     size_t num_faults;
     struct expectation *expectations;

@@ -35,11 +35,11 @@ struct leader_block {
     _Atomic uint32_t rounds_finished;    /* entries of the round records that are whole */
     _Atomic uint64_t updates_sent, updates_merged, updates_refused, updates_failed;
     _Atomic uint64_t bytes_down, bytes_up; /* leader to clients, clients to leader */
-    _Atomic uint32_t session_state; /* enum session_state */
-    char failure[256];              /* why, once the state is SESSION_FAILED */
+    _Atomic uint32_t session_stage; /* enum session_stage */
+    char reason[256];               /* why it ended, once it is finished or failed */
 };
 
-enum session_state { SESSION_NONE, SESSION_RUNNING, SESSION_FINISHED, SESSION_FAILED };
+enum session_stage { STAGE_NONE, STAGE_RUNNING, STAGE_FINISHED, STAGE_FAILED };
 
 struct client_block {
     /* the supervisor */

@@ -1,0 +1,106 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "leader/session_check.h"
+#include "sim/scenario_reading.h"
+#include "util/fs.h"
+
+static bool is_given(struct yaml_node node)
+{
+    return node.doc && !yaml_is_null(node);
+}
+
+/* The session file's root; of no kind, with a finding, where it cannot be read. The document lives as long as the
+ * scenario: places in later findings point into it. */
+static struct yaml_node open_file(const struct scenario_reading *r)
+{
+    struct scenario *s = r->scenario;
+    char *path = scenario_find(s, s->keys.session_file);
+    struct yaml_node root = {0};
+
+    if (!path)
+        diag_error(r->diags, scenario_place(r, "session_file"), "`session_file`: there is no %s", s->keys.session_file);
+    else if (yaml_load_file(path, YAML_EXPAND_ENV, &s->session_doc, r->diags) == OK)
+        root = yaml_root(s->session_doc);
+    free(path);
+    for (size_t i = 0; root.doc && r->session_overrides && r->session_overrides[i]; i++)
+        yaml_set(root.doc, r->session_overrides[i], r->diags);
+    return root;
+}
+
+/* The mapping that is the session, wherever it stands. */
+static struct yaml_node find_session(const struct scenario_reading *r)
+{
+    struct scenario *s = r->scenario;
+    bool inside = is_given(s->keys.session);
+
+    if (inside && s->keys.session_file)
+        diag_error(r->diags, scenario_place(r, "session_file"), "`session` and `session_file` exclude each other");
+    else if (inside)
+        return s->keys.session;
+    else if (s->keys.session_file)
+        return open_file(r);
+    else
+        diag_error(r->diags, yaml_place(r->root), "a scenario needs `session` or `session_file`: what is trained?");
+    return (struct yaml_node){0};
+}
+
+static struct yaml_node key_of(struct yaml_node session, const char *section, const char *key)
+{
+    return yaml_get(yaml_get(session, section), key);
+}
+
+/* A folder is put into the session as an absolute path, so that the resolved scenario finds it from anywhere. One that
+ * is not found is left for session_check to complain of. */
+static void find_folder(const struct scenario *s, char **folder)
+{
+    char *found = *folder ? scenario_find(s, *folder) : NULL;
+    char *absolute = found ? realpath(found, NULL) : NULL;
+
+    free(found);
+    if (!absolute)
+        return;
+    free(*folder);
+    *folder = absolute;
+}
+
+/* What the scenario says once need not be said again in its session. */
+static void complete(struct scenario *s, struct yaml_node session)
+{
+    struct session_config *config = &s->session;
+
+    find_folder(s, &config->server_training_config.model_dir);
+    find_folder(s, &config->benchmark_config.model_dir);
+    if (!key_of(session, "session_config", "seed").doc)
+        config->session_config.seed = s->keys.seed;
+    if (!yaml_get(key_of(session, "session_config", "wait_for_clients"), "min_clients").doc)
+        config->session_config.wait_for_clients.min_clients = s->keys.clients;
+}
+
+/* The leader looks models up in one folder (models_dir_path). */
+static void check_same_parent(const struct scenario_reading *r, struct yaml_node session)
+{
+    const struct session_config *config = &r->scenario->session;
+    const char *model = config->server_training_config.model_dir, *bench = config->benchmark_config.model_dir;
+    const char *model_slash = model ? strrchr(model, '/') : NULL, *bench_slash = bench ? strrchr(bench, '/') : NULL;
+    struct yaml_node node = key_of(session, "benchmark_config", "model_dir");
+
+    if (config->benchmark_config.skip_benchmark || !model_slash || !bench_slash)
+        return;
+    if (model_slash - model != bench_slash - bench || strncmp(model, bench, (size_t)(model_slash - model)))
+        diag_error(r->diags, node.doc ? yaml_place(node) : yaml_place(session),
+                   "`benchmark_config.model_dir` must lie beside `server_training_config.model_dir` (%s)", model);
+}
+
+void scenario_read_session(const struct scenario_reading *r)
+{
+    struct scenario *s = r->scenario;
+    struct yaml_node session = find_session(r);
+    struct session_check_context context = {.root = session};
+
+    if (!session.doc || params_read(&session_config_table, session, &s->session, r->diags))
+        return;
+    complete(s, session);
+    check_same_parent(r, session);
+    session_check(&s->session, yaml_place(session), &context, r->diags);
+}
