@@ -16,24 +16,28 @@ struct edge_channel; /* one worker; kept open between calls */
 struct edge_request; /* one call in progress */
 
 struct edge_client_options {
-    size_t max_message_length;
-    int reply_credits; /* replies with weights that may be in memory or in transfer at once; 0: 8 */
+    size_t max_message_length; /* bytes, both ways; 0: 1,048,576,000 */
+    int reply_credits;         /* replies with weights that may be in memory or in transfer at once; 0: 8 */
+    int keepalive_ms;          /* between pings on channels with keepalive, at least 1,000; 0: 30,000 */
+    int keepalive_timeout_ms;  /* an unanswered ping ends the connection; 0: 30,000 */
 };
 
-/* `loop` and `log` are borrowed. */
+/* `loop` and `log` are borrowed; the loop must outlive the client. ERR_SETUP, ERR_MEMORY. */
 int edge_client_new(struct edge_client **out, const struct edge_client_options *options, struct loop *loop,
                     const struct log *log, struct error *err);
 
-/* Cancels what is in progress (its callbacks come with ERR_CANCELLED first), closes all, frees. Loop thread. */
+/* Cancels what is in progress (its callbacks come first, with ERR_CANCELLED), closes all channels, frees. Credits that
+ * were kept may still be given back afterwards. Loop thread, but not in a callback. NULL is legal. */
 void edge_client_free(struct edge_client *client);
 
-/* Never blocks; connecting happens with the first call. `keepalive`: send pings (only towards our own workers). */
+/* Never blocks; connecting happens with the first call. `endpoint` is untrusted: "host:port" or "[ipv6]:port", else
+ * ERR_INVALID. `keepalive`: send pings (only towards our own workers). Loop thread, as all that follows. */
 int edge_channel_open(struct edge_client *client, const char *endpoint, int keepalive, struct edge_channel **out,
                       struct error *err);
 void edge_channel_close(struct edge_channel *channel); /* cancels its calls; NULL is legal */
 
 /* An answer. `body` holds the message's bytes (decode with codec/edge_messages.h, in place); NULL on failure.
- * A body that carries weights holds one of the client's credits until edge_reply_release. */
+ * A body that carries weights holds one of the client's credits (see edge_reply_keep_credit). */
 struct edge_reply {
     struct error error; /* .status == OK on success; else what went wrong, with the peer's sentence */
     struct blob *body;  /* borrowed for the callback unless taken with blob_ref */
@@ -45,8 +49,10 @@ struct edge_reply {
 
 typedef void (*edge_callback)(void *context, struct edge_reply *reply);
 
-/* Start a unary call. `head` and `weights` (may be NULL) are taken. The callback runs exactly once, on the loop's thread,
- * also on failure, cancellation or deadline. Returns the call for edge_request_cancel; valid until the callback. */
+/* Start a unary call. `head` and `weights` (may be NULL) are taken. The callback runs exactly once, on the loop's
+ * thread, also on failure, cancellation or deadline (timeout_s <= 0: none). A peer that cannot be reached or goes away
+ * is ERR_UNAVAILABLE at once. Returns the call for edge_request_cancel, valid until the callback; NULL, and no
+ * callback, when out of memory. */
 struct edge_request *edge_call_unary(struct edge_channel *channel, enum edge_method method, struct blob *head,
                                      struct blob *weights, double timeout_s, edge_callback callback, void *context);
 
@@ -57,8 +63,9 @@ struct edge_request *edge_call_upload(struct edge_channel *channel, const char *
 void edge_request_cancel(struct edge_request *request);
 
 /* In the callback: keep the credit beyond it (the merge runs elsewhere); give it back later with edge_credit_release,
- * from any thread. Without a keep the credit returns when the callback does. */
-void edge_reply_keep_credit(struct edge_reply *reply);
+ * from any thread. Without a keep the credit returns when the callback does. Returns 1, or 0 when the reply holds none
+ * (a failure, a reply without weights) and nothing must be given back. */
+int edge_reply_keep_credit(struct edge_reply *reply);
 void edge_credit_release(struct edge_client *client);
 
 #endif

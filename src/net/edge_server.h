@@ -1,6 +1,6 @@
 /* EdgeService as a server, on gRPC core's C API: one completion queue, one thread. Knows messages, not models.
- * Echo is answered at once by that thread. The other methods are handed to `handlers` ON THE SERVER'S THREAD, which must
- * not block: they post to their loop and answer later through the call. */
+ * Echo is answered at once by that thread. The other methods are handed to `handlers` ON THE SERVER'S THREAD, which
+ * must not block: they post to their loop and answer later through the call. */
 #ifndef FLOSIM_NET_EDGE_SERVER_H
 #define FLOSIM_NET_EDGE_SERVER_H
 

@@ -1,0 +1,92 @@
+/* One call of the client: a small state machine on the client's thread. Private to edge_client*.c.
+ *
+ *   started ─► sent (each message of an upload) ┐
+ *        ├───► headers ─► (a credit) ─► received ├─► all back and status known: the reply, to the loop
+ *        └───► status ──────────────────────────┘
+ *
+ * A reply with weights is not read before it has a credit; until then flow control keeps it at the worker. */
+#ifndef FLOSIM_NET_EDGE_CLIENT_CALL_H
+#define FLOSIM_NET_EDGE_CLIENT_CALL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "net/edge_client.h"
+#include "net/grpc_runtime.h"
+
+struct edge_channel {
+    struct edge_client *client;
+    struct edge_channel *previous, *next;
+    grpc_channel *grpc;
+};
+
+struct request_list {
+    struct edge_request *first, *last;
+};
+
+struct edge_client {
+    struct loop *loop;
+    const struct log *log;
+    int max_message_length, keepalive_ms, keepalive_timeout_ms;
+    grpc_completion_queue *cq;
+    pthread_t thread;
+    struct edge_channel *channels; /* loop's thread only */
+    struct loop_event wake;        /* a reply is in `done` */
+
+    pthread_mutex_t mutex; /* guards what follows */
+    size_t refs;           /* the owner, the wake event while posted, each credit that was kept */
+    bool closing, wake_posted;
+    size_t num_active;
+    struct request_list active;  /* started, not yet in `done` */
+    struct request_list waiting; /* for a credit, in order; linked by next_waiting */
+    struct request_list done;
+    int credits;
+};
+
+struct edge_request {
+    struct edge_request *previous, *next; /* in `active`, then in `done` */
+    struct edge_request *next_waiting;
+    struct edge_client *client;
+    struct edge_channel *channel; /* guarded; NULL once closed */
+    enum edge_method method;
+    edge_callback callback;
+    void *context;
+    grpc_call *rpc; /* guarded; NULL once over */
+    struct cq_tag started, sent, headers, granted, received, status;
+
+    /* What to send: `head` and then, for an upload, `data` in chunks. */
+    struct blob *head, *weights, *data;
+    size_t chunk_size, data_sent;
+
+    /* The client's thread only. */
+    int pending; /* tags that gRPC holds */
+    bool status_known;
+    grpc_byte_buffer *incoming;
+    grpc_metadata_array initial_metadata, trailing_metadata;
+    grpc_status_code code;
+    grpc_slice details;
+
+    /* Guarded. */
+    bool is_waiting, grant_posted, has_credit;
+
+    uint64_t started_ns;
+    struct edge_reply reply; /* filled when the call is over */
+};
+
+/* edge_client_call.c. Loop's thread: `request` is filled except for its tags. */
+void edge_request_init(struct edge_request *request);
+void edge_request_free(struct edge_request *request);
+
+/* edge_client.c. Client's thread: the reply is filled; hand it to the loop. */
+void edge_client_deliver(struct edge_request *request);
+
+/* edge_client_credit.c. Client's thread: read the reply now, or wait for a credit. True: a credit is held. */
+bool edge_credit_take(struct edge_request *request);
+/* The call is over without a reply to read. */
+void edge_credit_drop(struct edge_request *request);
+/* Any thread: to the next who waits, or back to the client. */
+void edge_credit_give(struct edge_client *client);
+
+void edge_client_unref(struct edge_client *client);
+
+#endif

@@ -1,0 +1,47 @@
+/* What the client and the server share of gRPC core's C API: library life, threads, messages, status lines. */
+#ifndef FLOSIM_NET_GRPC_RUNTIME_H
+#define FLOSIM_NET_GRPC_RUNTIME_H
+
+#include <grpc/byte_buffer.h>
+#include <grpc/grpc.h>
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "util/error.h"
+#include "util/span.h"
+
+/* Counted: each object opens the library for its life. Unless GRPC_VERBOSITY is set, gRPC itself prints nothing. The
+ * last close waits until the library's threads have ended. */
+void grpc_runtime_open(void);
+void grpc_runtime_close(void);
+
+/* What a completion queue hands back: embedded in the object that waits for it. */
+struct cq_tag {
+    void (*done)(void *owner, bool ok);
+    void *owner;
+};
+
+/* Calls each tag of the queue until the queue is shut down and drained. */
+void cq_run(grpc_completion_queue *cq);
+
+/* Start a thread that runs the queue. It blocks all signals: they belong to the role's own thread. ERR_SETUP. */
+int cq_thread_start(pthread_t *thread, grpc_completion_queue *cq, const char *name, struct error *err);
+
+/* Put `tag` into the call's completion queue, from any thread. */
+void cq_thread_notify(grpc_call *call, struct cq_tag *tag);
+
+/* A message of one or two pieces, both taken, neither copied; `tail` may be NULL. */
+grpc_byte_buffer *message_of_blobs(struct blob *head, struct blob *tail);
+
+/* Returns the message's bytes as one new blob; NULL when out of memory. `message` is borrowed. */
+struct blob *message_to_blob(grpc_byte_buffer *message);
+
+/* A length for a channel argument, which is an int. 0 gives Flotilla's limit, 1,048,576,000. */
+int message_limit(size_t max_message_length);
+
+grpc_arg int_arg(const char *key, int value);
+
+/* Control characters become blanks: what a peer said goes into logs and status lines. */
+void one_line(char *text);
+
+#endif
