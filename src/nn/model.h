@@ -44,9 +44,14 @@ void model_init_params(const struct model *model, uint64_t seed, float *params);
 /* Workspace: all memory that forward and backward need for batches of up to max_batch, planned once. `train` false
  * leaves out what only backward needs. */
 struct workspace;
+enum { WORKSPACE_MAX_BATCH = 65536 };
 int workspace_new(const struct model *model, int max_batch, bool train, struct workspace **out, struct error *err);
 void workspace_free(struct workspace *ws);
 size_t workspace_bytes(const struct workspace *ws);
+
+/* [max_batch, output_size] floats of the workspace for the gradient of the loss; NULL where it was made without
+ * `train`. */
+float *workspace_gradient(struct workspace *ws);
 
 /* y = f(x). x [N, input_size] borrowed (until backward), N <= max_batch. Returns logits [N, output_size], inside the
  * workspace until its next use. Dropout and the like draw from `rng` (NULL when not training). params [P] holds buffers

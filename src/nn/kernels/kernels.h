@@ -1,0 +1,118 @@
+/* Vector kernels of the training engine, compiled once per instruction set and chosen at run time.
+ *
+ * Data inside a network lies batch-innermost: LANES samples form a block, and an activation of D values is
+ * [num_blocks][D][LANES]. Whatever a layer does to one value it does to LANES samples at once, so no kernel shuffles
+ * or has tails, stride and padding cost nothing, and one tile kernel serves linear layers and convolutions alike.
+ * The tables are constant; any thread may use them. */
+#ifndef FLOSIM_NN_KERNELS_H
+#define FLOSIM_NN_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { LANES = 16, TILE_MAX_ROWS = 12, TILE_MAX_COLS = 6 };
+
+/* C[i][j] = start + sum over r < length of A[i][r] * B[j][r], where A holds scalars and B, C vectors of LANES:
+ *   A[i][r] = a[i * a_row + r * a_step]
+ *   B[j][r] = b + j * b_col + (b_offsets ? b_offsets[r] : r * b_step)
+ *   C[i][j] = c + i * c_row + j * c_col
+ * start is C itself (accumulate), bias[i], or 0. */
+struct product {
+    const float *a, *b, *bias;
+    float *c;
+    const int32_t *b_offsets;
+    ptrdiff_t a_row, a_step, b_col, b_step, c_row, c_col;
+    int length;
+    bool accumulate;
+};
+
+/* D[i][j] = (accumulate ? D[i][j] : 0) + sum over y < height, x < width and all lanes of
+ *   (a + i * a_row + y * a_line + x * LANES) * (b + b_offsets[j] + y * b_line + x * b_step)
+ * D[i][j] = d[i * d_row + j], scalars. The gradient of a convolution's weights. */
+struct correlation {
+    const float *a, *b;
+    float *d;
+    const int32_t *b_offsets;
+    ptrdiff_t a_row, a_line, b_line, b_step, d_row;
+    int height, width;
+    bool accumulate;
+};
+
+typedef void product_fn(const struct product *product);
+typedef void correlation_fn(const struct correlation *correlation);
+
+/* tile[rows][cols]; NULL where rows > max_rows[cols]. */
+typedef product_fn *product_tiles[TILE_MAX_ROWS + 1][TILE_MAX_COLS + 1];
+typedef correlation_fn *correlation_tiles[TILE_MAX_ROWS + 1][TILE_MAX_COLS + 1];
+
+struct pool_window {
+    int height, width;    /* part of the window that lies inside the image */
+    ptrdiff_t line;       /* from one image row to the next */
+};
+
+struct adam_step {
+    float beta1, beta2, rest1, rest2, eps, weight_decay; /* rest = 1 - beta, rounded once */
+    float step_size;                                     /* lr / (1 - beta1^t) */
+    float root_scale;                                    /* 1 / sqrt(1 - beta2^t) */
+};
+
+struct sgd_step {
+    float lr, momentum, dampening, weight_decay;
+    bool nesterov, first;
+};
+
+struct kernels {
+    const char *name;
+    int max_rows[TILE_MAX_COLS + 1]; /* by cols; what fits the registers */
+    const product_tiles *product_table; /* a_row == 1, b_offsets given */
+    const product_tiles *product_step;  /* a_row == 1, b_step given */
+    const product_tiles *product_rows;  /* a_step == 1, b_step given */
+    const correlation_tiles *correlation;
+
+    /* out[j] = sum over n vectors and lanes, added to out where `accumulate`. */
+    float (*sum)(const float *x, size_t num_vectors);
+    /* y = max(x, 0), NaN kept; n floats, a multiple of LANES. x may be y. */
+    void (*relu)(const float *x, float *y, size_t n);
+    /* gx = y > 0 ? gy : 0; gx may be gy. */
+    void (*relu_backward)(const float *y, const float *gy, float *gx, size_t n);
+    /* One window: y [LANES] = maximum. */
+    void (*pool_max)(const float *x, struct pool_window window, float *y);
+    /* gx of the window += gy where x is the first that equals y. */
+    void (*pool_max_backward)(const float *x, struct pool_window window, const float *y, const float *gy, float *gx);
+    /* Blocks of a batch from samples and back: x [N, size] <-> blocks [ceil(N / LANES)][size][LANES]; lanes without a
+     * sample are set to 0. `stride` is the distance between samples, at least `size`. */
+    void (*gather)(const float *x, size_t N, size_t size, size_t stride, float *blocks);
+    void (*scatter)(const float *blocks, size_t N, size_t size, size_t stride, float *x);
+
+    void (*adam)(const struct adam_step *step, size_t n, float *p, const float *g, float *m, float *v);
+    void (*sgd)(const struct sgd_step *step, size_t n, float *p, const float *g, float *momentum);
+};
+
+extern const struct kernels kernels_avx512, kernels_avx2, kernels_generic;
+
+/* The best set for this processor; FLOSIM_KERNELS=avx512|avx2|generic asks for another one (ignored where the
+ * processor lacks it). Results are repeatable within one set, not between sets. */
+const struct kernels *kernels_best(void);
+
+/* How a product of `rows` x `cols` vectors is cut into register tiles: near-equal parts of at most these sizes. */
+struct tiling {
+    int rows, cols;             /* of the whole */
+    int row_tiles, col_tiles;   /* number of parts */
+};
+struct tiling tiling_choose(const struct kernels *kernels, int rows, int cols);
+
+/* Where part i of n near-equal parts of `whole` begins; part n begins at `whole`. */
+static inline int tiling_begin(int whole, int n, int i)
+{
+    return (int)((int64_t)whole * i / n);
+}
+
+/* Run all tiles. `whole` describes row 0, column 0. Where `packed`, a is tiling_pack's result. */
+void product_run(const product_tiles *tiles, struct tiling tiling, const struct product *whole, bool packed);
+void correlation_run(const correlation_tiles *tiles, struct tiling tiling, const struct correlation *whole);
+
+/* Pack scalars A[i][r] = a[i * a_row + r * a_step], r < length, for product_run: out [rows * length]. */
+void tiling_pack(struct tiling tiling, const float *a, ptrdiff_t a_row, ptrdiff_t a_step, int length, float *out);
+
+#endif

@@ -1,0 +1,195 @@
+/* y = W x + b, W [O, D]. Three products of the same tile kernel; the gradient of W takes x and gy sample by sample. */
+#include <stdlib.h>
+
+#include "nn/layer/members.h"
+
+struct args {
+    int64_t out;
+    bool bias;
+};
+
+struct state {
+    int D, O;
+    int padded; /* D up to a multiple of LANES */
+};
+
+// clang-format off
+static const struct param rows[] = {
+    {.name = "out", .alias = "out_features", .type = PARAM_INT, .offset = offsetof(struct args, out), .min = 1, .max = 1 << 24,
+     .flags = PARAM_REQUIRED, .help = "Number of outputs."},
+    {.name = "bias", .type = PARAM_BOOL, .offset = offsetof(struct args, bias), .fallback = "true",
+     .help = "Add a learned value to each output."},
+};
+// clang-format on
+
+static const struct param_table params = {
+    .name = "linear",
+    .help = "Every output is a weighted sum of all inputs.",
+    .rows = rows,
+    .num_rows = sizeof rows / sizeof *rows,
+    .size = sizeof(struct args),
+};
+
+static int build(struct layer *layer, struct layer_builder *builder)
+{
+    const struct args *args = layer->args;
+    struct state *state = layer->state = calloc(1, sizeof *state);
+    int status = layer_expect_dims(layer, builder, 1, "[D] (flatten images first)");
+
+    if (!state)
+        return layer_error(layer, builder, "out of memory");
+    if (status != OK)
+        return status;
+    state->D = (int)layer->in.dims[0];
+    state->O = (int)args->out;
+    state->padded = (state->D + LANES - 1) / LANES * LANES;
+    layer->out.num_dims = 1;
+    layer->out.dims[0] = args->out;
+    status = layer_add_tensor(layer, builder, "weight", 2, (int64_t[]){args->out, state->D});
+    if (status == OK && args->bias)
+        status = layer_add_tensor(layer, builder, "bias", 1, &args->out);
+    return status;
+}
+
+static void fini(struct layer *layer)
+{
+    free(layer->state);
+}
+
+static void plan(const struct layer *layer, int num_blocks, struct layer_needs *needs)
+{
+    const struct state *s = layer->state;
+    size_t samples = (size_t)num_blocks * LANES;
+
+    needs->x = true;
+    /* x and gy sample by sample, and one column of tiles of the gradient where D is no multiple of LANES. */
+    needs->backward_scratch = samples * (size_t)(s->padded + s->O) + (size_t)s->O * LANES;
+}
+
+static void forward(const struct layer *layer, const struct pass *pass)
+{
+    const struct state *s = layer->state;
+    const struct args *args = layer->args;
+    struct product product = {
+        .a = pass->params + layer->tensors[0],
+        .a_row = s->D,
+        .a_step = 1,
+        .b = pass->x,
+        .b_col = (ptrdiff_t)s->D * LANES,
+        .b_step = LANES,
+        .c = pass->y,
+        .c_row = LANES,
+        .c_col = (ptrdiff_t)s->O * LANES,
+        .length = s->D,
+        .bias = args->bias ? pass->params + layer->tensors[1] : NULL,
+    };
+
+    product_run(pass->kernels->product_rows, tiling_choose(pass->kernels, s->O, pass->num_blocks), &product, false);
+}
+
+static void input_gradient(const struct layer *layer, const struct pass *pass)
+{
+    const struct state *s = layer->state;
+    struct product product = {
+        .a = pass->params + layer->tensors[0],
+        .a_row = 1,
+        .a_step = s->D,
+        .b = pass->gy,
+        .b_col = (ptrdiff_t)s->O * LANES,
+        .b_step = LANES,
+        .c = pass->gx,
+        .c_row = LANES,
+        .c_col = (ptrdiff_t)s->D * LANES,
+        .length = s->O,
+    };
+
+    product_run(pass->kernels->product_step, tiling_choose(pass->kernels, s->D, pass->num_blocks), &product, false);
+}
+
+/* dW [O, D] = gy^T x over samples: vectors run along D. The last D % LANES columns go through `edge` [O, LANES]. */
+static void weight_gradient(const struct layer *layer, const struct pass *pass, const float *x, const float *gy,
+                            float *edge)
+{
+    const struct state *s = layer->state;
+    int whole = s->D / LANES, rest = s->D % LANES;
+    float *dw = pass->grads + layer->tensors[0];
+    struct product product = {
+        .a = gy,
+        .a_row = 1,
+        .a_step = s->O,
+        .b = x,
+        .b_col = LANES,
+        .b_step = s->padded,
+        .c = dw,
+        .c_row = s->D,
+        .c_col = LANES,
+        .length = pass->num_blocks * LANES,
+    };
+
+    if (whole > 0)
+        product_run(pass->kernels->product_step, tiling_choose(pass->kernels, s->O, whole), &product, false);
+    if (rest == 0)
+        return;
+    product.b += (ptrdiff_t)whole * LANES;
+    product.c = edge;
+    product.c_row = LANES;
+    product_run(pass->kernels->product_step, tiling_choose(pass->kernels, s->O, 1), &product, false);
+    for (int o = 0; o < s->O; o++)
+        for (int i = 0; i < rest; i++)
+            dw[(ptrdiff_t)o * s->D + whole * LANES + i] = edge[o * LANES + i];
+}
+
+static void backward(const struct layer *layer, const struct pass *pass)
+{
+    const struct state *s = layer->state;
+    const struct args *args = layer->args;
+    size_t samples = (size_t)pass->num_blocks * LANES, padded = (size_t)s->padded, O = (size_t)s->O;
+    float *x = pass->scratch, *gy = x + samples * padded, *edge = gy + samples * O;
+
+    pass->kernels->scatter(pass->x, samples, (size_t)s->D, padded, x);
+    for (size_t n = 0; n < samples && s->padded != s->D; n++)
+        for (int d = s->D; d < s->padded; d++)
+            x[n * padded + (size_t)d] = 0;
+    pass->kernels->scatter(pass->gy, samples, O, O, gy);
+    weight_gradient(layer, pass, x, gy, edge);
+    if (args->bias) {
+        float *db = pass->grads + layer->tensors[1];
+
+        for (size_t o = 0; o < O; o++)
+            db[o] = 0;
+        for (size_t n = 0; n < samples; n++)
+            for (size_t o = 0; o < O; o++)
+                db[o] += gy[n * O + o];
+    }
+    if (pass->gx)
+        input_gradient(layer, pass);
+}
+
+static void init(const struct layer *layer, uint64_t seed, float *values)
+{
+    const struct args *args = layer->args;
+    const struct state *s = layer->state;
+
+    layer_init_uniform(layer, 0, "weight", (size_t)s->O * (size_t)s->D, (size_t)s->D, seed, values);
+    if (args->bias)
+        layer_init_uniform(layer, 1, "bias", (size_t)s->O, (size_t)s->D, seed, values);
+}
+
+static double flops(const struct layer *layer, bool backwards, bool wants_gx)
+{
+    const struct state *s = layer->state;
+
+    return 2.0 * s->D * s->O * (backwards ? 1 + wants_gx : 1);
+}
+
+const struct layer_ops layer_linear = {
+    .name = "linear",
+    .params = &params,
+    .build = build,
+    .fini = fini,
+    .plan = plan,
+    .forward = forward,
+    .backward = backward,
+    .init = init,
+    .flops = flops,
+};

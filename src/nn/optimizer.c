@@ -1,0 +1,148 @@
+#include "nn/optimizer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct optimizer {
+    const struct optimizer_ops *ops;
+    void *args;
+    float *state;
+    size_t num_parameters;
+    int64_t step;
+};
+
+struct request {
+    char *name;
+    struct yaml_node args;
+};
+
+// clang-format off
+static const struct param rows[] = {
+    {.name = "name", .type = PARAM_STRING, .offset = offsetof(struct request, name), .flags = PARAM_REQUIRED,
+     .help = "Which optimizer."},
+    {.name = "args", .type = PARAM_NODE, .offset = offsetof(struct request, args), .help = "Its arguments."},
+};
+// clang-format on
+
+static const struct param_table request_table = {
+    .name = "optimizer",
+    .rows = rows,
+    .num_rows = sizeof rows / sizeof *rows,
+    .size = sizeof(struct request),
+};
+
+static const char default_request[] = "{\"name\": \"adam\"}";
+
+static int unknown_name(const char *name, struct error *err)
+{
+    char names[256] = "";
+    size_t used = 0;
+
+    for (size_t i = 0; optimizers[i] && used < sizeof names; i++)
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", optimizers[i]->name);
+    return FAIL(err, ERR_INVALID, "unknown optimizer `%.80s`; there are %s", name, names);
+}
+
+static void set_learning_rate(const struct param_table *table, void *args, double learning_rate)
+{
+    for (size_t i = 0; i < table->num_rows; i++)
+        if (strcmp(table->rows[i].name, "lr") == 0)
+            memcpy((char *)args + table->rows[i].offset, &learning_rate, sizeof learning_rate);
+}
+
+static int read_args(struct optimizer *optimizer, struct yaml_node node, double learning_rate, struct diags *diags,
+                     struct error *err)
+{
+    const struct param_table *table = optimizer->ops->params;
+
+    optimizer->args = calloc(1, table->size);
+    if (!optimizer->args)
+        return FAIL(err, ERR_MEMORY, "out of memory for an optimizer");
+    if (params_read(table, node, optimizer->args, diags) != OK)
+        return diags_status(diags, err);
+    if (!yaml_get(node, "lr").doc)
+        set_learning_rate(table, optimizer->args, learning_rate);
+    return optimizer->ops->check ? optimizer->ops->check(optimizer->args, err) : OK;
+}
+
+static int read_request(struct optimizer *optimizer, struct yaml_doc *doc, double learning_rate, struct diags *diags,
+                        struct error *err)
+{
+    struct request request;
+    int status = params_read(&request_table, yaml_root(doc), &request, diags);
+
+    if (status != OK) {
+        status = diags_status(diags, err);
+    } else if (!(optimizer->ops = optimizer_find(request.name))) {
+        status = unknown_name(request.name, err);
+    } else {
+        status = read_args(optimizer, request.args, learning_rate, diags, err);
+        if (status != OK)
+            error_context(err, status, "optimizer %s", optimizer->ops->name);
+    }
+    params_free(&request_table, &request);
+    return status;
+}
+
+static int parse(struct optimizer *optimizer, struct span json, double learning_rate, struct error *err)
+{
+    struct diags *diags = diags_new();
+    struct yaml_doc *doc = NULL;
+    int status;
+
+    if (!diags)
+        return FAIL(err, ERR_MEMORY, "out of memory for an optimizer");
+    if (!json.data)
+        json = span_of(default_request, sizeof default_request - 1);
+    if (yaml_load_text(json.data, json.size, "optimizer", 0, &doc, diags) != OK)
+        status = diags_status(diags, err);
+    else
+        status = read_request(optimizer, doc, learning_rate, diags, err);
+    yaml_unref(doc);
+    diags_free(diags);
+    return status;
+}
+
+int optimizer_new(struct span json, double learning_rate, size_t num_parameters, struct optimizer **out,
+                  struct error *err)
+{
+    struct optimizer *optimizer = calloc(1, sizeof *optimizer);
+    int status;
+
+    *out = NULL;
+    if (!optimizer)
+        return FAIL(err, ERR_MEMORY, "out of memory for an optimizer");
+    optimizer->num_parameters = num_parameters;
+    status = parse(optimizer, json, learning_rate, err);
+    if (status == OK) {
+        size_t floats = optimizer->ops->state_floats(optimizer->args) * num_parameters;
+
+        optimizer->state = calloc(floats ? floats : 1, sizeof *optimizer->state);
+        if (!optimizer->state)
+            status = FAIL(err, ERR_MEMORY, "out of memory for %zu floats of optimizer state", floats);
+    }
+    if (status != OK) {
+        optimizer_free(optimizer);
+        return status;
+    }
+    *out = optimizer;
+    return OK;
+}
+
+void optimizer_free(struct optimizer *optimizer)
+{
+    if (!optimizer)
+        return;
+    if (optimizer->args)
+        params_free(optimizer->ops->params, optimizer->args);
+    free(optimizer->args);
+    free(optimizer->state);
+    free(optimizer);
+}
+
+void optimizer_step(struct optimizer *optimizer, float *params, const float *grads)
+{
+    optimizer->ops->step(optimizer->args, ++optimizer->step, optimizer->num_parameters, params, grads,
+                         optimizer->state);
+}

@@ -1,0 +1,17 @@
+#include <string.h>
+
+#include "nn/optimizer/members.h"
+
+const struct optimizer_ops *const optimizers[] = {
+    &optimizer_sgd,
+    &optimizer_adam,
+    NULL,
+};
+
+const struct optimizer_ops *optimizer_find(const char *name)
+{
+    for (size_t i = 0; optimizers[i]; i++)
+        if (strcmp(optimizers[i]->name, name) == 0)
+            return optimizers[i];
+    return NULL;
+}
