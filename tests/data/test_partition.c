@@ -128,7 +128,7 @@ Test(partition, every_scheme_serves_one_client_and_deals_a_drawn_pool)
     for (size_t i = 0; partition_schemes[i]; i++) {
         /* One client of equal_samples can have no more than the rarest label allows. */
         bool balanced = strcmp(partition_schemes[i]->name, "equal_samples") == 0;
-        struct run one = deal(partition_schemes[i]->name, balanced ? "{samples: 4550}" : "{}", 1, 3);
+        struct run one = deal(partition_schemes[i]->name, balanced ? "{samples: 4540}" : "{}", 1, 3);
         struct run pool = deal_sized(partition_schemes[i]->name, "{}", CLIENTS, 100, 3);
 
         check_lists(&one, 1);
@@ -357,9 +357,9 @@ Test(partition, equal_samples_balances_labels_and_shares_items)
             cr_assert(counts[c] == 60 || counts[c] == 61);
     }
     run_free(&run);
-    run = deal("equal_samples", "{samples: 4999}", 2, 1);
+    run = deal("equal_samples", "{samples: 4541}", 2, 1);
     cr_assert_eq(run.status, ERR_INVALID);
-    cr_assert(strstr(run.err.message, "or less"), "%s", run.err.message);
+    cr_assert(strstr(run.err.message, "take samples 4540 or less"), "%s", run.err.message);
     run_free(&run);
 }
 

@@ -23,20 +23,21 @@ static const struct param_table table = {
     .size = sizeof(struct args),
 };
 
-/* The rarest label must serve the one client that draws one item more of it. */
+/* The rarest label must serve a client that draws one item more of it than of others. */
 static int check(const struct label_lists *lists, size_t samples, struct error *err)
 {
     size_t labels = lists->num_present, most = (samples + labels - 1) / labels;
+    int32_t rarest = lists->present[0];
 
-    for (size_t l = 0; l < labels; l++) {
-        size_t count = label_count(lists, lists->present[l]);
-        if (count < most)
-            return FAIL(
-                err, ERR_INVALID,
+    for (size_t l = 1; l < labels; l++)
+        if (label_count(lists, lists->present[l]) < label_count(lists, rarest))
+            rarest = lists->present[l];
+    size_t count = label_count(lists, rarest);
+    if (count >= most)
+        return OK;
+    return FAIL(err, ERR_INVALID,
                 "samples %zu need %zu items of each of %zu labels, but label %d has %zu; take samples %zu or less",
-                samples, most, labels, lists->present[l], count, count * labels);
-    }
-    return OK;
+                samples, most, labels, rarest, count, count * labels);
 }
 
 /* samples / labels of each label, and one more of so many labels at random as are needed. */
