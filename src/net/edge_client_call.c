@@ -2,9 +2,11 @@
 
 #include <grpc/slice.h>
 #include <grpc/support/alloc.h>
-#include <stdio.h>
+#include <grpc/support/time.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { DEFAULT_CHUNK_SIZE = 64 * 1024 };
 
 /* --- operations, client's thread --- */
 
@@ -107,11 +109,11 @@ static void fill_reply(struct edge_request *request)
 
 static void drop_rpc(struct edge_request *request)
 {
-    pthread_mutex_lock(&request->client->mutex); /* edge_request_cancel may look */
+    pthread_mutex_lock(&request->client->queue.mutex); /* edge_request_cancel may look */
     if (request->rpc)
         grpc_call_unref(request->rpc);
     request->rpc = NULL;
-    pthread_mutex_unlock(&request->client->mutex);
+    pthread_mutex_unlock(&request->client->queue.mutex);
 }
 
 /* A tag came back: when none is left, the call is over. */
@@ -119,9 +121,9 @@ static void end_if_over(struct edge_request *request)
 {
     bool is_over;
 
-    pthread_mutex_lock(&request->client->mutex);
+    pthread_mutex_lock(&request->client->queue.mutex);
     is_over = request->pending == 0 && request->status_known && !request->is_waiting && !request->grant_posted;
-    pthread_mutex_unlock(&request->client->mutex);
+    pthread_mutex_unlock(&request->client->queue.mutex);
     if (!is_over)
         return;
     fill_reply(request);
@@ -181,9 +183,9 @@ static void on_granted(void *owner, bool ok)
     struct edge_request *request = owner;
 
     (void)ok;
-    pthread_mutex_lock(&request->client->mutex);
+    pthread_mutex_lock(&request->client->queue.mutex);
     request->grant_posted = false;
-    pthread_mutex_unlock(&request->client->mutex);
+    pthread_mutex_unlock(&request->client->queue.mutex);
     if (!request->status_known) /* else fill_reply gives the credit back */
         start_receiving(request);
     end_if_over(request);
@@ -207,9 +209,9 @@ static void on_status(void *owner, bool ok)
     (void)ok;
     request->pending--;
     request->status_known = true;
-    pthread_mutex_lock(&client->mutex);
+    pthread_mutex_lock(&client->queue.mutex);
     still_waits = request->is_waiting;
-    pthread_mutex_unlock(&client->mutex);
+    pthread_mutex_unlock(&client->queue.mutex);
     if (still_waits)
         edge_credit_drop(request);
     end_if_over(request);
@@ -218,35 +220,16 @@ static void on_status(void *owner, bool ok)
 static void on_started(void *owner, bool ok)
 {
     struct edge_request *request = owner;
-    struct blob *head, *weights;
+    struct blob *head = request->head, *weights = request->weights;
 
     (void)ok;
-    pthread_mutex_lock(&request->client->mutex); /* sees what the loop's thread wrote */
-    head = request->head;
-    weights = request->weights;
     request->head = request->weights = NULL;
-    pthread_mutex_unlock(&request->client->mutex);
     start_status(request);
     start_headers(request);
     if (!carries_weights(request))
         start_receiving(request);
     start_sending(request, head, weights, true, all_sent(request));
     end_if_over(request);
-}
-
-/* --- life --- */
-
-void edge_request_init(struct edge_request *request)
-{
-    request->started = (struct cq_tag){on_started, request};
-    request->sent = (struct cq_tag){on_sent, request};
-    request->headers = (struct cq_tag){on_headers, request};
-    request->granted = (struct cq_tag){on_granted, request};
-    request->received = (struct cq_tag){on_received, request};
-    request->status = (struct cq_tag){on_status, request};
-    grpc_metadata_array_init(&request->initial_metadata);
-    grpc_metadata_array_init(&request->trailing_metadata);
-    request->details = grpc_empty_slice();
 }
 
 void edge_request_free(struct edge_request *request)
@@ -259,4 +242,96 @@ void edge_request_free(struct edge_request *request)
     blob_unref(request->data);
     blob_unref(request->reply.body);
     free(request);
+}
+
+/* --- starting and cancelling, loop's thread --- */
+
+static gpr_timespec deadline_after(double timeout_s)
+{
+    if (!(timeout_s > 0) || timeout_s > 1e9)
+        return gpr_inf_future(GPR_CLOCK_MONOTONIC);
+    return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos((int64_t)(timeout_s * 1e9), GPR_TIMESPAN));
+}
+
+static void init_request(struct edge_request *request)
+{
+    request->started = (struct cq_tag){on_started, request};
+    request->sent = (struct cq_tag){on_sent, request};
+    request->headers = (struct cq_tag){on_headers, request};
+    request->granted = (struct cq_tag){on_granted, request};
+    request->received = (struct cq_tag){on_received, request};
+    request->status = (struct cq_tag){on_status, request};
+    grpc_metadata_array_init(&request->initial_metadata);
+    grpc_metadata_array_init(&request->trailing_metadata);
+    request->details = grpc_empty_slice();
+}
+
+static void begin(struct edge_request *request, double timeout_s)
+{
+    const struct edge_client *client = request->client;
+    grpc_slice path = grpc_slice_from_static_string(edge_method_path(request->method));
+
+    init_request(request);
+    request->started_ns = clock_now_ns(loop_clock(client->loop));
+    request->reply.bytes_sent = blob_size(request->head) + blob_size(request->weights) + blob_size(request->data);
+    request->rpc = grpc_channel_create_call(request->channel->grpc, NULL, GRPC_PROPAGATE_DEFAULTS, client->queue.cq,
+                                            path, NULL, deadline_after(timeout_s), NULL);
+    edge_client_add(request);
+}
+
+/* NULL when out of memory or closing; nothing is taken then. */
+static struct edge_request *new_request(struct edge_channel *channel, enum edge_method method, edge_callback callback,
+                                        void *context)
+{
+    struct edge_request *request = channel->client->closing ? NULL : calloc(1, sizeof *request);
+
+    if (!request)
+        return NULL;
+    request->client = channel->client;
+    request->channel = channel;
+    request->method = method;
+    request->callback = callback;
+    request->context = context;
+    return request;
+}
+
+struct edge_request *edge_call_unary(struct edge_channel *channel, enum edge_method method, struct blob *head,
+                                     struct blob *weights, double timeout_s, edge_callback callback, void *context)
+{
+    struct edge_request *request = new_request(channel, method, callback, context);
+
+    if (!request) {
+        blob_unref(head);
+        blob_unref(weights);
+        return NULL;
+    }
+    request->head = head;
+    request->weights = weights;
+    begin(request, timeout_s);
+    return request;
+}
+
+struct edge_request *edge_call_upload(struct edge_channel *channel, const char *model_id, const char *file_name,
+                                      struct blob *data, size_t chunk_size, double timeout_s, edge_callback callback,
+                                      void *context)
+{
+    struct edge_request *request = new_request(channel, EDGE_STREAM_FILE, callback, context);
+
+    if (!request || edge_encode_upload_head(model_id, file_name, &request->head, NULL)) {
+        free(request);
+        blob_unref(data);
+        return NULL;
+    }
+    request->data = data;
+    request->chunk_size = chunk_size ? chunk_size : DEFAULT_CHUNK_SIZE;
+    begin(request, timeout_s);
+    return request;
+}
+
+void edge_request_cancel(struct edge_request *request)
+{
+    pthread_mutex_lock(&request->client->queue.mutex);
+    if (request->rpc)
+        grpc_call_cancel(request->rpc, NULL);
+    pthread_mutex_unlock(&request->client->queue.mutex);
 }

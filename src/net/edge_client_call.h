@@ -28,13 +28,12 @@ struct edge_client {
     struct loop *loop;
     const struct log *log;
     int max_message_length, keepalive_ms, keepalive_timeout_ms;
-    grpc_completion_queue *cq;
-    pthread_t thread;
+    struct cq_thread queue;
     struct edge_channel *channels; /* loop's thread only */
     struct loop_event wake;        /* a reply is in `done` */
 
-    pthread_mutex_t mutex; /* guards what follows */
-    size_t refs;           /* the owner, the wake event while posted, each credit that was kept */
+    /* Guarded by the queue's mutex. */
+    size_t refs; /* the owner, the wake event while posted, each credit that was kept */
     bool closing, wake_posted;
     size_t num_active;
     struct request_list active;  /* started, not yet in `done` */
@@ -73,12 +72,16 @@ struct edge_request {
     struct edge_reply reply; /* filled when the call is over */
 };
 
-/* edge_client_call.c. Loop's thread: `request` is filled except for its tags. */
-void edge_request_init(struct edge_request *request);
+/* edge_client_call.c */
 void edge_request_free(struct edge_request *request);
 
-/* edge_client.c. Client's thread: the reply is filled; hand it to the loop. */
+/* edge_client.c. Loop's thread: the call is ready; hand it to the client's thread. */
+void edge_client_add(struct edge_request *request);
+/* Client's thread: the reply is filled; hand it to the loop. */
 void edge_client_deliver(struct edge_request *request);
+/* Loop's thread: cancel the calls of a channel, or all (NULL). */
+void edge_client_cancel(struct edge_client *client, const struct edge_channel *channel);
+void edge_client_unref(struct edge_client *client);
 
 /* edge_client_credit.c. Client's thread: read the reply now, or wait for a credit. True: a credit is held. */
 bool edge_credit_take(struct edge_request *request);
@@ -86,7 +89,5 @@ bool edge_credit_take(struct edge_request *request);
 void edge_credit_drop(struct edge_request *request);
 /* Any thread: to the next who waits, or back to the client. */
 void edge_credit_give(struct edge_client *client);
-
-void edge_client_unref(struct edge_client *client);
 
 #endif

@@ -6,7 +6,7 @@ bool edge_credit_take(struct edge_request *request)
     struct edge_client *client = request->client;
     bool taken;
 
-    pthread_mutex_lock(&client->mutex);
+    pthread_mutex_lock(&client->queue.mutex);
     taken = client->credits > 0;
     if (taken) {
         client->credits--;
@@ -20,7 +20,7 @@ bool edge_credit_take(struct edge_request *request)
             client->waiting.first = request;
         client->waiting.last = request;
     }
-    pthread_mutex_unlock(&client->mutex);
+    pthread_mutex_unlock(&client->queue.mutex);
     return taken; /* a grant may have come since */
 }
 
@@ -43,7 +43,7 @@ void edge_credit_give(struct edge_client *client)
 {
     struct edge_request *next;
 
-    pthread_mutex_lock(&client->mutex);
+    pthread_mutex_lock(&client->queue.mutex);
     next = client->waiting.first;
     if (next) {
         unlink_waiting(client, next);
@@ -53,7 +53,7 @@ void edge_credit_give(struct edge_client *client)
     } else {
         client->credits++;
     }
-    pthread_mutex_unlock(&client->mutex);
+    pthread_mutex_unlock(&client->queue.mutex);
 }
 
 void edge_credit_drop(struct edge_request *request)
@@ -61,12 +61,12 @@ void edge_credit_drop(struct edge_request *request)
     struct edge_client *client = request->client;
     bool had_credit;
 
-    pthread_mutex_lock(&client->mutex);
+    pthread_mutex_lock(&client->queue.mutex);
     if (request->is_waiting)
         unlink_waiting(client, request);
     had_credit = request->has_credit;
     request->has_credit = false;
-    pthread_mutex_unlock(&client->mutex);
+    pthread_mutex_unlock(&client->queue.mutex);
     if (had_credit)
         edge_credit_give(client);
 }
@@ -76,9 +76,9 @@ int edge_reply_keep_credit(struct edge_reply *reply)
     if (!reply->holds_credit)
         return 0;
     reply->holds_credit = 0;
-    pthread_mutex_lock(&reply->client->mutex);
+    pthread_mutex_lock(&reply->client->queue.mutex);
     reply->client->refs++;
-    pthread_mutex_unlock(&reply->client->mutex);
+    pthread_mutex_unlock(&reply->client->queue.mutex);
     return 1;
 }
 

@@ -83,7 +83,7 @@ static int bind_port(struct edge_server *server, const struct edge_server_option
 void edge_server_end_if_idle(struct edge_server *server)
 {
     if (server->stopping && server->live == 0 && !server->expected)
-        grpc_completion_queue_shutdown(server->cq);
+        grpc_completion_queue_shutdown(server->queue.cq);
 }
 
 static void on_stopped(void *owner, bool ok)
@@ -99,12 +99,12 @@ void edge_server_unref(struct edge_server *server)
 {
     size_t left;
 
-    pthread_mutex_lock(&server->mutex);
+    pthread_mutex_lock(&server->queue.mutex);
     left = --server->refs;
-    pthread_mutex_unlock(&server->mutex);
+    pthread_mutex_unlock(&server->queue.mutex);
     if (left)
         return;
-    pthread_mutex_destroy(&server->mutex);
+    cq_thread_fini(&server->queue);
     free(server);
 }
 
@@ -116,7 +116,7 @@ int edge_server_port(const struct edge_server *server)
 static void destroy(struct edge_server *server)
 {
     grpc_server_destroy(server->server);
-    grpc_completion_queue_destroy(server->cq);
+    grpc_completion_queue_destroy(server->queue.cq);
     grpc_runtime_close();
     edge_server_unref(server);
 }
@@ -124,8 +124,8 @@ static void destroy(struct edge_server *server)
 /* Before its thread runs, the queue is served here. */
 static void abandon(struct edge_server *server)
 {
-    grpc_server_shutdown_and_notify(server->server, server->cq, &server->stopped);
-    cq_run(server->cq);
+    grpc_server_shutdown_and_notify(server->server, server->queue.cq, &server->stopped);
+    cq_thread_run(&server->queue);
     destroy(server);
 }
 
@@ -139,7 +139,6 @@ static struct edge_server *allocate(const struct edge_handlers *handlers, const 
     server->log = log;
     server->stopped = (struct cq_tag){on_stopped, server};
     server->refs = 1;
-    pthread_mutex_init(&server->mutex, NULL);
     return server;
 }
 
@@ -153,14 +152,14 @@ int edge_server_new(struct edge_server **out, const struct edge_server_options *
     if (!server)
         return FAIL(err, ERR_MEMORY, "out of memory for the gRPC server");
     grpc_runtime_open();
-    server->cq = grpc_completion_queue_create_for_next(NULL);
+    cq_thread_init(&server->queue);
     server->server = create_server(options);
-    grpc_server_register_completion_queue(server->server, server->cq, NULL);
+    grpc_server_register_completion_queue(server->server, server->queue.cq, NULL);
     status = bind_port(server, options, err);
     if (!status) {
         grpc_server_start(server->server);
         edge_server_expect(server);
-        status = cq_thread_start(&server->thread, server->cq, "edge-server", err);
+        status = cq_thread_start(&server->queue, "edge-server", err);
     }
     if (status) {
         abandon(server);
@@ -174,8 +173,8 @@ void edge_server_free(struct edge_server *server)
 {
     if (!server)
         return;
-    grpc_server_shutdown_and_notify(server->server, server->cq, &server->stopped);
+    grpc_server_shutdown_and_notify(server->server, server->queue.cq, &server->stopped);
     grpc_server_cancel_all_calls(server->server);
-    pthread_join(server->thread, NULL);
+    pthread_join(server->queue.thread, NULL);
     destroy(server);
 }

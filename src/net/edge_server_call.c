@@ -9,9 +9,9 @@
 /* Count a tag as given to gRPC. */
 static void hold(struct edge_call *call)
 {
-    pthread_mutex_lock(&call->server->mutex);
+    pthread_mutex_lock(&call->server->queue.mutex);
     call->pending++;
-    pthread_mutex_unlock(&call->server->mutex);
+    pthread_mutex_unlock(&call->server->queue.mutex);
 }
 
 static void start(struct edge_call *call, const grpc_op *ops, size_t n, struct cq_tag *tag)
@@ -23,9 +23,9 @@ static void start(struct edge_call *call, const grpc_op *ops, size_t n, struct c
     if (failure == GRPC_CALL_OK)
         return;
     log_write(call->server->log, LOG_WARN, "edge-server", "a call was dropped: %s", grpc_call_error_to_string(failure));
-    pthread_mutex_lock(&call->server->mutex);
+    pthread_mutex_lock(&call->server->queue.mutex);
     call->pending--;
-    pthread_mutex_unlock(&call->server->mutex);
+    pthread_mutex_unlock(&call->server->queue.mutex);
     grpc_call_cancel(call->rpc, NULL);
 }
 
@@ -115,12 +115,12 @@ static void release(struct edge_call *call)
     struct edge_server *server = call->server;
     bool is_over, with_handler;
 
-    pthread_mutex_lock(&server->mutex);
+    pthread_mutex_lock(&server->queue.mutex);
     is_over = --call->pending == 0 && call->is_closed;
     with_handler = call->with_handler;
     if (is_over)
         free_rpc(call); /* before a handler may see that it is gone */
-    pthread_mutex_unlock(&server->mutex);
+    pthread_mutex_unlock(&server->queue.mutex);
     if (!is_over)
         return;
     if (!with_handler)
@@ -146,14 +146,14 @@ static void hand_back(struct edge_call *call)
     struct edge_server *server = call->server;
     bool is_gone;
 
-    pthread_mutex_lock(&server->mutex);
+    pthread_mutex_lock(&server->queue.mutex);
     call->with_handler = false;
     is_gone = !call->rpc;
     if (!is_gone) {
         call->pending++;
         cq_thread_notify(call->rpc, &call->answered);
     }
-    pthread_mutex_unlock(&server->mutex);
+    pthread_mutex_unlock(&server->queue.mutex);
     if (is_gone)
         free_call(call);
 }
@@ -185,8 +185,6 @@ static void on_answered(void *owner, bool ok)
     struct edge_call *call = owner;
 
     (void)ok;
-    pthread_mutex_lock(&call->server->mutex); /* sees what hand_back's thread wrote */
-    pthread_mutex_unlock(&call->server->mutex);
     if (!call->is_closed)
         start_answer(call);
     release(call);
@@ -326,9 +324,9 @@ static struct edge_call *new_call(struct edge_server *server)
     atomic_init(&call->cancelled, false);
     grpc_call_details_init(&call->details);
     grpc_metadata_array_init(&call->metadata);
-    pthread_mutex_lock(&server->mutex);
+    pthread_mutex_lock(&server->queue.mutex);
     server->refs++;
-    pthread_mutex_unlock(&server->mutex);
+    pthread_mutex_unlock(&server->queue.mutex);
     return call;
 }
 
@@ -339,8 +337,8 @@ void edge_server_expect(struct edge_server *server)
 
     if (!call)
         return;
-    failure = grpc_server_request_call(server->server, &call->rpc, &call->details, &call->metadata, server->cq,
-                                       server->cq, &call->arrived);
+    failure = grpc_server_request_call(server->server, &call->rpc, &call->details, &call->metadata, server->queue.cq,
+                                       server->queue.cq, &call->arrived);
     if (failure == GRPC_CALL_OK) {
         server->expected = call;
         return;

@@ -18,8 +18,7 @@ struct edge_server {
     struct edge_handlers handlers;
     const struct log *log;
     grpc_server *server;
-    grpc_completion_queue *cq;
-    pthread_t thread;
+    struct cq_thread queue; /* its mutex guards what says so */
     int port;
     struct cq_tag stopped;
 
@@ -28,7 +27,6 @@ struct edge_server {
     size_t live;                /* calls that hold their rpc */
     bool stopping;
 
-    pthread_mutex_t mutex;
     size_t refs; /* guarded: the owner and every call that exists */
 };
 
@@ -60,7 +58,7 @@ struct edge_call {
 
     atomic_bool cancelled;
 
-    /* Guarded by the server's mutex. */
+    /* Guarded. */
     grpc_call *rpc;
     int pending;       /* tags that gRPC holds of this call */
     bool with_handler; /* given out, not answered yet */

@@ -4,9 +4,9 @@
 static void give(struct edge_call *call, struct edge_arena *arena)
 {
     call->arena = arena;
-    pthread_mutex_lock(&call->server->mutex);
+    pthread_mutex_lock(&call->server->queue.mutex);
     call->with_handler = true;
-    pthread_mutex_unlock(&call->server->mutex);
+    pthread_mutex_unlock(&call->server->queue.mutex);
 }
 
 static int not_served(enum edge_method method, struct error *err)

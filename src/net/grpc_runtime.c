@@ -46,35 +46,48 @@ void grpc_runtime_close(void)
     grpc_shutdown_blocking();
 }
 
-void cq_run(grpc_completion_queue *cq)
+void cq_thread_init(struct cq_thread *queue)
+{
+    queue->cq = grpc_completion_queue_create_for_next(NULL);
+    pthread_mutex_init(&queue->mutex, NULL);
+}
+
+void cq_thread_fini(struct cq_thread *queue)
+{
+    pthread_mutex_destroy(&queue->mutex);
+}
+
+void cq_thread_run(struct cq_thread *queue)
 {
     for (;;) {
-        grpc_event event = grpc_completion_queue_next(cq, gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
+        grpc_event event = grpc_completion_queue_next(queue->cq, gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
         struct cq_tag *tag = event.tag;
 
         if (event.type == GRPC_QUEUE_SHUTDOWN)
             return;
+        pthread_mutex_lock(&queue->mutex); /* after whoever called cq_thread_notify */
+        pthread_mutex_unlock(&queue->mutex);
         tag->done(tag->owner, event.success != 0);
     }
 }
 
-static void *run_thread(void *cq)
+static void *run_thread(void *queue)
 {
-    cq_run(cq);
+    cq_thread_run(queue);
     return NULL;
 }
 
-int cq_thread_start(pthread_t *thread, grpc_completion_queue *cq, const char *name, struct error *err)
+int cq_thread_start(struct cq_thread *queue, const char *name, struct error *err)
 {
     sigset_t saved;
     int failure;
 
     block_signals(&saved);
-    failure = pthread_create(thread, NULL, run_thread, cq);
+    failure = pthread_create(&queue->thread, NULL, run_thread, queue);
     restore_signals(&saved);
     if (failure)
         return FAIL(err, ERR_SETUP, "cannot start the thread %s: %s", name, strerror(failure));
-    pthread_setname_np(*thread, name);
+    pthread_setname_np(queue->thread, name);
     return OK;
 }
 

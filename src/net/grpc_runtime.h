@@ -21,13 +21,25 @@ struct cq_tag {
     void *owner;
 };
 
-/* Calls each tag of the queue until the queue is shut down and drained. */
-void cq_run(grpc_completion_queue *cq);
+/* A queue, its thread, and the mutex of the object that both serve. Whoever hands something to the thread holds the
+ * mutex meanwhile, and the thread passes through it before it looks at a tag: the hand-over does not lean on gRPC's own
+ * order, which ThreadSanitizer cannot see. */
+struct cq_thread {
+    grpc_completion_queue *cq;
+    pthread_mutex_t mutex;
+    pthread_t thread;
+};
 
-/* Start a thread that runs the queue. It blocks all signals: they belong to the role's own thread. ERR_SETUP. */
-int cq_thread_start(pthread_t *thread, grpc_completion_queue *cq, const char *name, struct error *err);
+void cq_thread_init(struct cq_thread *queue);
+void cq_thread_fini(struct cq_thread *queue); /* the mutex; the queue is destroyed by its owner */
 
-/* Put `tag` into the call's completion queue, from any thread. */
+/* Calls each tag of the queue, without the mutex, until the queue is shut down and drained. */
+void cq_thread_run(struct cq_thread *queue);
+
+/* Start a thread that does so. It blocks all signals: they belong to the role's own thread. ERR_SETUP. */
+int cq_thread_start(struct cq_thread *queue, const char *name, struct error *err);
+
+/* Any thread, with the mutex held: let the thread call `tag`. The call must be one of this queue and alive. */
 void cq_thread_notify(grpc_call *call, struct cq_tag *tag);
 
 /* A message of one or two pieces, both taken, neither copied; `tail` may be NULL. */

@@ -1,0 +1,114 @@
+/* The connection to one worker. */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <grpc/grpc_security.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/edge_client_call.h"
+
+enum {
+    CONNECT_TIMEOUT_MS = 5000,
+    FIRST_BACKOFF_MS = 100,
+    MAX_BACKOFF_MS = 1000,
+    LOOKAHEAD_BYTES = 64 * 1024, /* what a worker may send of a reply that nobody reads yet */
+    TARGET_MAX = 300,
+};
+
+/* The endpoint is an advert's text. Only host and port may come through: gRPC's own names reach farther (unix:, xds:).
+ */
+static int target_of(const char *endpoint, char target[TARGET_MAX], struct error *err)
+{
+    const char *colon = strrchr(endpoint, ':');
+    size_t host_size = colon ? (size_t)(colon - endpoint) : 0;
+    char host[TARGET_MAX - 40];
+    unsigned char address[sizeof(struct in6_addr)];
+    char *end = NULL;
+    long port = colon && isdigit((unsigned char)colon[1]) ? strtol(colon + 1, &end, 10) : 0;
+
+    if (port < 1 || port > 65535 || !end || *end || host_size == 0 || host_size >= sizeof host)
+        return FAIL(err, ERR_INVALID, "\"%.64s\" is not an endpoint: host:port is wanted", endpoint);
+    memcpy(host, endpoint, host_size);
+    host[host_size] = '\0';
+    if (host[0] == '[' && host[host_size - 1] == ']') {
+        host[host_size - 1] = '\0';
+        if (inet_pton(AF_INET6, host + 1, address) == 1) {
+            snprintf(target, TARGET_MAX, "ipv6:[%s]:%ld", host + 1, port);
+            return OK;
+        }
+    } else if (inet_pton(AF_INET, host, address) == 1) {
+        snprintf(target, TARGET_MAX, "ipv4:%s:%ld", host, port);
+        return OK;
+    } else if (strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == host_size) {
+        snprintf(target, TARGET_MAX, "dns:///%s:%ld", host, port);
+        return OK;
+    }
+    return FAIL(err, ERR_INVALID, "\"%.64s\" is not an endpoint: host:port is wanted", endpoint);
+}
+
+static grpc_channel *create_channel(const struct edge_client *client, const char *target, int keepalive)
+{
+    grpc_channel_credentials *credentials = grpc_insecure_credentials_create();
+    grpc_arg list[] = {
+        int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, client->max_message_length),
+        int_arg(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, client->max_message_length),
+        int_arg(GRPC_ARG_ENABLE_RETRIES, 0), /* the leader decides what is tried again */
+        int_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0), int_arg(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
+        int_arg(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1), /* a connection dies with its channel */
+        int_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, CONNECT_TIMEOUT_MS),
+        int_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, FIRST_BACKOFF_MS),
+        int_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, MAX_BACKOFF_MS),
+        /* A fixed small window until a reply is read: otherwise gRPC's estimator lets megabytes in unasked. */
+        int_arg(GRPC_ARG_HTTP2_BDP_PROBE, 0), int_arg(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, LOOKAHEAD_BYTES),
+        int_arg(GRPC_ARG_ENABLE_CHANNELZ, 0), int_arg(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0),
+        int_arg(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
+        int_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, client->keepalive_timeout_ms),
+        int_arg(GRPC_ARG_KEEPALIVE_TIME_MS, client->keepalive_ms), /* last: left out without keepalive */
+    };
+    grpc_channel_args args = {sizeof list / sizeof *list - (keepalive ? 0 : 1), list};
+    grpc_channel *channel = grpc_channel_create(target, credentials, &args);
+
+    grpc_channel_credentials_release(credentials);
+    return channel;
+}
+
+int edge_channel_open(struct edge_client *client, const char *endpoint, int keepalive, struct edge_channel **out,
+                      struct error *err)
+{
+    char target[TARGET_MAX];
+    struct edge_channel *channel;
+    int status;
+
+    *out = NULL;
+    if ((status = target_of(endpoint, target, err)))
+        return status;
+    if (!(channel = calloc(1, sizeof *channel)))
+        return FAIL(err, ERR_MEMORY, "out of memory for a channel");
+    channel->client = client;
+    channel->grpc = create_channel(client, target, keepalive);
+    channel->next = client->channels;
+    if (channel->next)
+        channel->next->previous = channel;
+    client->channels = channel;
+    *out = channel;
+    return OK;
+}
+
+void edge_channel_close(struct edge_channel *channel)
+{
+    struct edge_client *client;
+
+    if (!channel)
+        return;
+    client = channel->client;
+    edge_client_cancel(client, channel);
+    if (channel->previous)
+        channel->previous->next = channel->next;
+    else
+        client->channels = channel->next;
+    if (channel->next)
+        channel->next->previous = channel->previous;
+    grpc_channel_destroy(channel->grpc);
+    free(channel);
+}
