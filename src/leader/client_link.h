@@ -10,6 +10,9 @@
 
 struct client_link;
 
+/* A reply that carries weights holds one of the link's credits (so that few are in memory at once). It goes back when
+ * the callback returns, unless the callback calls keep_credit(reply) (NULL: it holds none); then
+ * release_credit(credit_owner) gives it back later. */
 struct link_reply {
     struct error error;   /* .status == OK on success */
     struct span body;     /* the encoded response; valid during the callback … */
@@ -19,10 +22,12 @@ struct link_reply {
     void (*keep_credit)(struct link_reply *reply);
     void (*release_credit)(void *owner); /* any thread */
     void *credit_owner;
+    void *credit_reply; /* the member's own, for keep_credit */
 };
 
 typedef void (*link_callback)(void *context, struct link_reply *reply);
 
+/* Each request slot: OK and then exactly one callback, never from within the call; or a status < 0 and no callback. */
 struct link_ops {
     const char *name;
     int (*echo)(struct client_link *link, double timeout_s, link_callback done, void *context);

@@ -1,0 +1,383 @@
+#include "leader/roster.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A heartbeat that was under way when a client died arrives after the failure of its connection, and says nothing about
+ * it being back: within this time of the failure only an advert counts (half an interval, at most a second). */
+#define STALE_HEARTBEAT_MAX_S 1.0
+#define GRACE_S               2.0
+
+struct roster {
+    struct roster_options options;
+    struct link_factory factory;
+    struct loop *loop;
+    const struct log *log;
+    struct roster_client **clients; /* by id */
+    size_t n, capacity, num_active;
+    struct roster_listener *listeners;
+    struct loop_timer sweep;
+};
+
+static uint64_t now_ns(const struct roster *roster)
+{
+    return clock_now_ns(loop_clock(roster->loop));
+}
+
+static uint64_t ns_of(double seconds)
+{
+    return (uint64_t)(seconds * 1e9);
+}
+
+/* ---- the sorted table ---- */
+
+static size_t position(const struct roster *roster, const char *id, bool *found)
+{
+    size_t low = 0, high = roster->n;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (strcmp(roster->clients[middle]->id, id) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *found = low < roster->n && strcmp(roster->clients[low]->id, id) == 0;
+    return low;
+}
+
+struct roster_client *roster_find(const struct roster *roster, const char *id)
+{
+    bool found;
+    size_t i = position(roster, id, &found);
+
+    return found ? roster->clients[i] : NULL;
+}
+
+size_t roster_size(const struct roster *roster)
+{
+    return roster->n;
+}
+
+size_t roster_num_active(const struct roster *roster)
+{
+    return roster->num_active;
+}
+
+struct roster_client *roster_at(const struct roster *roster, size_t i)
+{
+    return roster->clients[i];
+}
+
+static int reserve(struct roster *roster)
+{
+    size_t capacity = roster->capacity ? 2 * roster->capacity : 64;
+    struct roster_client **clients;
+
+    if (roster->n < roster->capacity)
+        return OK;
+    clients = realloc(roster->clients, capacity * sizeof *clients);
+    if (!clients)
+        return ERR_MEMORY;
+    roster->clients = clients;
+    roster->capacity = capacity;
+    return OK;
+}
+
+static struct roster_client *add_client(struct roster *roster, const char *id)
+{
+    bool found;
+    size_t i = position(roster, id, &found);
+    size_t kept = (size_t)roster->options.num_heartbeats_kept;
+    struct roster_client *client;
+
+    if (roster->n >= roster->options.max_clients || reserve(roster) != OK)
+        return NULL;
+    client = calloc(1, sizeof *client);
+    if (client)
+        client->heartbeats = calloc(kept ? kept : 1, sizeof *client->heartbeats);
+    if (!client || !client->heartbeats) {
+        free(client);
+        return NULL;
+    }
+    snprintf(client->id, sizeof client->id, "%s", id);
+    client->number = roster->n;
+    memmove(roster->clients + i + 1, roster->clients + i, (roster->n - i) * sizeof *roster->clients);
+    roster->clients[i] = client;
+    roster->n++;
+    return client;
+}
+
+/* ---- changes ---- */
+
+void roster_listen(struct roster *roster, struct roster_listener *listener)
+{
+    listener->next = roster->listeners;
+    roster->listeners = listener;
+}
+
+void roster_unlisten(struct roster *roster, struct roster_listener *listener)
+{
+    for (struct roster_listener **at = &roster->listeners; *at; at = &(*at)->next)
+        if (*at == listener) {
+            *at = listener->next;
+            return;
+        }
+}
+
+static void tell(struct roster *roster, struct roster_client *client, enum roster_change change)
+{
+    struct roster_listener *next;
+
+    for (struct roster_listener *listener = roster->listeners; listener; listener = next) {
+        next = listener->next;
+        listener->changed(listener, client, change);
+    }
+}
+
+static void close_link(struct roster_client *client)
+{
+    struct client_link *link = client->link;
+
+    client->link = NULL;
+    if (link)
+        link->ops->close(link);
+}
+
+static void make_active(struct roster *roster, struct roster_client *client)
+{
+    client->last_seen_ns = now_ns(roster);
+    if (client->active)
+        return;
+    client->active = true;
+    client->reason[0] = '\0';
+    roster->num_active++;
+    log_write(roster->log, LOG_DEBUG, "roster", "client is active client=%s active=%zu", client->id,
+              roster->num_active);
+    tell(roster, client, ROSTER_ACTIVE);
+}
+
+static void make_inactive(struct roster *roster, struct roster_client *client, const char *reason)
+{
+    if (!client->active)
+        return;
+    client->active = false;
+    roster->num_active--;
+    snprintf(client->reason, sizeof client->reason, "%s", reason);
+    log_write(roster->log, LOG_WARN, "roster", "client is out of contact: %s client=%s active=%zu", client->reason,
+              client->id, roster->num_active);
+    tell(roster, client, ROSTER_INACTIVE);
+    close_link(client);
+}
+
+void roster_lost_contact(struct roster *roster, struct roster_client *client, const char *reason)
+{
+    client->unavailable_ns = now_ns(roster);
+    client->failures++;
+    make_inactive(roster, client, reason);
+}
+
+static double limit_s(const struct roster *roster)
+{
+    return (double)roster->options.max_missed * roster->options.heartbeat_interval_s + GRACE_S;
+}
+
+static void sweep(struct loop_timer *timer)
+{
+    struct roster *roster = CONTAINER_OF(timer, struct roster, sweep);
+    uint64_t now = now_ns(roster), limit = ns_of(limit_s(roster));
+    char reason[80];
+
+    snprintf(reason, sizeof reason, "no heartbeat for %.1f s", limit_s(roster));
+    for (size_t i = 0; i < roster->n; i++)
+        if (roster->clients[i]->active && now - roster->clients[i]->last_seen_ns > limit)
+            make_inactive(roster, roster->clients[i], reason);
+    loop_timer_set(roster->loop, timer, ns_of(roster->options.heartbeat_interval_s / 4), NULL);
+}
+
+/* ---- what comes in ---- */
+
+void roster_take_advert(struct roster *roster, struct span payload)
+{
+    struct client_advert advert;
+    struct roster_client *client;
+    struct error err = ERROR_INIT;
+    bool was_active;
+
+    if (client_advert_decode(payload, &advert, &err) != OK) {
+        log_write(roster->log, LOG_WARN, "roster", "dropped a malformed advert: %s", err.message);
+        return;
+    }
+    client = roster_find(roster, advert.id);
+    if (!client)
+        client = add_client(roster, advert.id);
+    if (!client) {
+        log_write(roster->log, LOG_WARN, "roster", "dropped the advert of %s: the roster is full at %zu clients",
+                  advert.id, roster->n);
+        client_advert_fini(&advert);
+        return;
+    }
+    if (strcmp(client->advert.endpoint, advert.endpoint) != 0) {
+        if (client->active)
+            make_inactive(roster, client, "moved to another address");
+        close_link(client);
+    }
+    client_advert_fini(&client->advert);
+    client->advert = advert;
+    client->adverts++;
+    client->unavailable_ns = 0;
+    was_active = client->active;
+    make_active(roster, client);
+    if (was_active)
+        tell(roster, client, ROSTER_UPDATED);
+    roster_echo(roster, client);
+}
+
+static bool is_stale(const struct roster *roster, const struct roster_client *client)
+{
+    double limit = roster->options.heartbeat_interval_s / 2;
+
+    if (limit > STALE_HEARTBEAT_MAX_S)
+        limit = STALE_HEARTBEAT_MAX_S;
+    return client->unavailable_ns && now_ns(roster) - client->unavailable_ns < ns_of(limit);
+}
+
+void roster_take_heartbeat(struct roster *roster, struct span payload)
+{
+    size_t kept = (size_t)roster->options.num_heartbeats_kept;
+    char id[CLIENT_ID_MAX];
+    double timestamp;
+    struct roster_client *client;
+    struct error err = ERROR_INIT;
+
+    if (heartbeat_decode(payload, id, &timestamp, &err) != OK) {
+        log_write(roster->log, LOG_WARN, "roster", "dropped a malformed heartbeat: %s", err.message);
+        return;
+    }
+    client = roster_find(roster, id);
+    if (!client || is_stale(roster, client))
+        return;
+    if (kept) {
+        client->heartbeats[client->next_heartbeat] = timestamp;
+        client->next_heartbeat = (client->next_heartbeat + 1) % kept;
+        client->num_heartbeats += client->num_heartbeats < kept;
+    }
+    make_active(roster, client);
+}
+
+void roster_take_status(struct roster *roster, const char *client_id, struct span payload)
+{
+    struct roster_client *client = roster_find(roster, client_id);
+
+    if (payload.size == strlen("offline") && memcmp(payload.data, "offline", payload.size) == 0) {
+        if (client)
+            make_inactive(roster, client, "it went offline");
+        return;
+    }
+    if (payload.size != 0 && !(payload.size == strlen("online") && memcmp(payload.data, "online", payload.size) == 0))
+        log_write(roster->log, LOG_WARN, "roster", "dropped a malformed status of %.128s", client_id);
+}
+
+/* ---- reaching a client ---- */
+
+struct client_link *roster_link(struct roster *roster, struct roster_client *client, struct error *err)
+{
+    if (!client->active) {
+        FAIL(err, ERR_UNAVAILABLE, "client %s is out of contact: %s", client->id, client->reason);
+        return NULL;
+    }
+    if (!client->link)
+        roster->factory.open(roster->factory.context, client->advert.endpoint, client->advert.speaks_safetensors,
+                             &client->link, err);
+    return client->link;
+}
+
+struct echo {
+    struct roster *roster;
+    struct roster_client *client;
+    char endpoint[ENDPOINT_MAX]; /* an answer of an old address says nothing about the new one */
+};
+
+static void echo_done(void *context, struct link_reply *reply)
+{
+    struct echo *echo = context;
+    bool same = strcmp(echo->endpoint, echo->client->advert.endpoint) == 0;
+
+    echo->client->echoing = false;
+    if (reply->error.status != OK && reply->error.status != ERR_CANCELLED && same)
+        roster_lost_contact(echo->roster, echo->client, reply->error.message);
+    if (!same && echo->client->active)
+        roster_echo(echo->roster, echo->client);
+    free(echo);
+}
+
+void roster_echo(struct roster *roster, struct roster_client *client)
+{
+    struct error err = ERROR_INIT;
+    struct client_link *link = roster_link(roster, client, &err);
+    struct echo *echo;
+
+    if (client->echoing || !client->active)
+        return;
+    echo = link ? calloc(1, sizeof *echo) : NULL;
+    if (!echo) {
+        roster_lost_contact(roster, client, link ? "no memory for an echo" : err.message);
+        return;
+    }
+    *echo = (struct echo){.roster = roster, .client = client};
+    snprintf(echo->endpoint, sizeof echo->endpoint, "%s", client->advert.endpoint);
+    client->echoing = true;
+    if (link->ops->echo(link, roster->options.echo_timeout_s, echo_done, echo) != OK) {
+        client->echoing = false;
+        free(echo);
+        roster_lost_contact(roster, client, "the echo could not be sent");
+    }
+}
+
+/* ---- life ---- */
+
+int roster_new(struct roster **out, const struct roster_options *options, const struct link_factory *factory,
+               struct loop *loop, const struct log *log, struct error *err)
+{
+    struct roster *roster = calloc(1, sizeof *roster);
+
+    *out = NULL;
+    if (!roster)
+        return FAIL(err, ERR_MEMORY, "no memory for the roster");
+    roster->options = *options;
+    if (!roster->options.max_clients)
+        roster->options.max_clients = 100000;
+    roster->factory = *factory;
+    roster->loop = loop;
+    roster->log = log;
+    loop_timer_init(&roster->sweep, sweep);
+    if (loop_timer_set(loop, &roster->sweep, ns_of(options->heartbeat_interval_s / 4), err) != OK) {
+        free(roster);
+        return ERR_MEMORY;
+    }
+    *out = roster;
+    return OK;
+}
+
+void roster_close(struct roster *roster)
+{
+    loop_timer_cancel(roster->loop, &roster->sweep);
+    for (size_t i = 0; i < roster->n; i++)
+        close_link(roster->clients[i]);
+}
+
+void roster_free(struct roster *roster)
+{
+    if (!roster)
+        return;
+    roster_close(roster);
+    for (size_t i = 0; i < roster->n; i++) {
+        client_advert_fini(&roster->clients[i]->advert);
+        free(roster->clients[i]->heartbeats);
+        free(roster->clients[i]);
+    }
+    free(roster->clients);
+    free(roster);
+}

@@ -1,0 +1,108 @@
+/* The roster: every client that ever spoke to this leader, sorted by id, and whether it is in contact.
+ *
+ * A client is active from its advert until `max_heartbeat_miss_threshold x interval + 2 s` pass without a heartbeat,
+ * until its `offline` arrives, or until a request to it fails as unavailable; the next advert or heartbeat makes it
+ * active again. What is kept per client is bounded (the advert's own bounds, a ring of heartbeat times), and so is the
+ * number of clients. Entries live as long as the roster, so pointers to them stay good. Loop thread only; an entry's
+ * `id` never changes and may be read by any thread. */
+#ifndef FLOSIM_LEADER_ROSTER_H
+#define FLOSIM_LEADER_ROSTER_H
+
+#include <jansson.h>
+
+#include "codec/advert.h"
+#include "leader/client_link.h"
+#include "util/log.h"
+#include "util/loop.h"
+
+struct roster;
+
+struct roster_client {
+    char id[CLIENT_ID_MAX];
+    size_t number; /* in order of arrival, from 0; never changes */
+    bool active, busy, echoing;
+    char reason[160];            /* why it is not active; "" where it is */
+    struct client_advert advert; /* the latest; name, endpoint, data sets, models, benchmarks; benchmark and model rows
+                                  * are brought up to date by what the leader learns itself */
+    double *heartbeats;          /* ring of wall times of the latest ones */
+    size_t num_heartbeats, next_heartbeat;
+    uint64_t last_seen_ns;
+    uint64_t unavailable_ns;  /* when a request last failed as unavailable; 0: never */
+    struct client_link *link; /* NULL: not open; see roster_link */
+    uint64_t adverts, failures;
+};
+
+/* Opens a link to a client's endpoint; ours: it speaks our codec (and takes keepalive pings). */
+struct link_factory {
+    int (*open)(void *context, const char *endpoint, bool ours, struct client_link **out, struct error *err);
+    void *context;
+};
+
+struct roster_options {
+    double heartbeat_interval_s;
+    int64_t max_missed;          /* max_heartbeat_miss_threshold */
+    int64_t num_heartbeats_kept; /* num_heartbeats_timestamp_cached */
+    size_t max_clients;          /* 0: 100,000 */
+    double echo_timeout_s;
+};
+
+enum roster_change {
+    ROSTER_ACTIVE,   /* became active (also: new, or back) */
+    ROSTER_INACTIVE, /* became inactive; `reason` says why */
+    ROSTER_UPDATED,  /* a new advert of an active client */
+};
+
+struct roster_listener {
+    void (*changed)(struct roster_listener *listener, struct roster_client *client, enum roster_change change);
+    struct roster_listener *next; /* the roster's own */
+};
+
+/* All borrowed. */
+int roster_new(struct roster **out, const struct roster_options *options, const struct link_factory *factory,
+               struct loop *loop, const struct log *log, struct error *err);
+
+/* Closes every link (what is open on them answers with ERR_CANCELLED) and ends the watch over heartbeats; to be called
+ * before what the links are made of goes away. roster_free then frees. */
+void roster_close(struct roster *roster);
+void roster_free(struct roster *roster);
+
+void roster_listen(struct roster *roster, struct roster_listener *listener);
+void roster_unlisten(struct roster *roster, struct roster_listener *listener);
+
+/* What came in. Payloads are untrusted; what is malformed is logged and dropped. */
+void roster_take_advert(struct roster *roster, struct span payload);
+void roster_take_heartbeat(struct roster *roster, struct span payload);
+void roster_take_status(struct roster *roster, const char *client_id, struct span payload);
+
+/* A request failed as unavailable: out of contact until it is heard of again. */
+void roster_lost_contact(struct roster *roster, struct roster_client *client, const char *reason);
+
+/* Ask the client for an echo (which also ends its adverts); a failure makes it inactive. */
+void roster_echo(struct roster *roster, struct roster_client *client);
+
+/* The open link of an active client, opened where needed. Borrowed; good until the client becomes inactive. */
+struct client_link *roster_link(struct roster *roster, struct roster_client *client, struct error *err);
+
+size_t roster_size(const struct roster *roster);
+size_t roster_num_active(const struct roster *roster);
+struct roster_client *roster_at(const struct roster *roster, size_t i); /* by ascending id */
+struct roster_client *roster_find(const struct roster *roster, const char *id);
+
+/* Facts of a client; NULL where there is none. */
+const struct dataset_advert *roster_dataset(const struct roster_client *client, const char *dataset_id);
+const char *roster_model_hash(const struct roster_client *client, const char *model_id);
+const struct bench_advert *roster_benchmark(const struct roster_client *client, const char *model_id);
+
+/* What the leader learned: the client now has these model files, this benchmark. Forgotten silently when out of memory
+ * or bounds (then it is found out again). */
+void roster_learn_model(struct roster_client *client, const char *model_id, const char *hash);
+void roster_learn_benchmark(struct roster_client *client, const char *model_id, const char *hash, int64_t batches,
+                            double seconds);
+
+/* Why it cannot be selected for this data set, or NULL where it can be. */
+const char *roster_obstacle(const struct roster_client *client, const char *dataset_id);
+
+/* {"clients": [...]} for GET /v1/clients; new reference, NULL when out of memory. */
+json_t *roster_json(const struct roster *roster);
+
+#endif

@@ -1,0 +1,192 @@
+#include "leader/session_check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/model_folder.h"
+#include "data/folder.h"
+#include "leader/session_setup.h"
+#include "nn/optimizer.h"
+#include "util/fs.h"
+
+struct diag_place session_place(const struct session_check_context *ctx, const char *section, const char *key,
+                                struct diag_place where)
+{
+    struct yaml_node node = {0};
+
+    if (ctx && ctx->root.doc)
+        node = yaml_get(yaml_get(ctx->root, section), key);
+    return node.doc ? yaml_place(node) : where;
+}
+
+static const char *last_component(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+/* "models/lenet5/" names the same folder as "models/lenet5". */
+static char *without_end_slashes(const char *path)
+{
+    char *copy = strdup(path);
+    size_t n = copy ? strlen(copy) : 0;
+
+    while (n > 1 && copy[n - 1] == '/')
+        copy[--n] = '\0';
+    return copy;
+}
+
+static char *in_models_folder(const struct session_check_context *ctx, const char *name)
+{
+    if (!ctx || !ctx->models_dir_path || !fs_is_component(name))
+        return NULL;
+    return fs_join(ctx->models_dir_path, name);
+}
+
+char *session_model_path(const struct session_check_context *ctx, const char *model_dir, struct diag_place place,
+                         struct diags *diags)
+{
+    char *written = without_end_slashes(model_dir ? model_dir : "");
+    char *found = NULL;
+
+    if (!written) {
+        diag_error(diags, place, "no memory for a path");
+        return NULL;
+    }
+    if (!(ctx && ctx->posted) && fs_is_dir(written)) {
+        found = written;
+        written = NULL;
+    } else {
+        found = in_models_folder(ctx, last_component(written));
+    }
+    if (!found || !fs_is_dir(found)) {
+        diag_error(diags, place, "there is no model folder `%s`%s%s", model_dir ? model_dir : "",
+                   ctx && ctx->models_dir_path ? " in " : "", ctx && ctx->models_dir_path ? ctx->models_dir_path : "");
+        free(found);
+        found = NULL;
+    }
+    free(written);
+    return found;
+}
+
+static json_t *model_args(const struct session_config *config)
+{
+    struct yaml_node node = config->model_config.model_args;
+    char *text = yaml_kind(node) == YAML_MAPPING ? yaml_to_json(node) : NULL;
+    json_t *args = text ? json_loads(text, 0, NULL) : NULL;
+
+    free(text);
+    return args;
+}
+
+struct model *session_model_load(const struct session_config *config, const char *folder, struct diags *diags)
+{
+    json_t *args = model_args(config);
+    struct model *model = NULL;
+
+    model_folder_load(folder, config->client_training_config.model_class, args, &model, diags);
+    json_decref(args);
+    return model;
+}
+
+const char *session_validation_dataset(const struct session_config *config)
+{
+    const char *name = config->server_training_config.validation_dataset;
+
+    return name && *name ? name : config->client_training_config.dataset;
+}
+
+/* ---- the checks ---- */
+
+static void check_loss(const struct session_config *config, const struct session_check_context *ctx,
+                       struct diag_place where, struct diags *diags)
+{
+    const char *name = config->client_training_config.loss_function;
+    struct diag_place place = session_place(ctx, "client_training_config", "loss_function", where);
+    const char *names[64], *nearest;
+    size_t n = 0;
+
+    if (!name || loss_find(name))
+        return;
+    while (n < 64 && losses[n]) {
+        names[n] = losses[n]->name;
+        n++;
+    }
+    nearest = nearest_word(name, names, n);
+    diag_error(diags, place, "unknown loss_function `%s`%s%s%s", name, nearest ? "; did you mean `" : "",
+               nearest ? nearest : "", nearest ? "`?" : "");
+}
+
+static void check_optimizer(const struct session_config *config, const struct session_check_context *ctx,
+                            struct diag_place where, struct diags *diags)
+{
+    char *json = session_optimizer_json(config);
+    struct optimizer *optimizer = NULL;
+    struct error err = ERROR_INIT;
+
+    if (!json)
+        diag_error(diags, where, "no memory for the optimizer's arguments");
+    else if (optimizer_new(span_of(json, strlen(json)), config->client_training_config.learning_rate, 1, &optimizer,
+                           &err) != OK)
+        diag_error(diags, session_place(ctx, "client_training_config", "optimizer", where), "%s", err.message);
+    optimizer_free(optimizer);
+    free(json);
+}
+
+static void check_model(const struct session_config *config, const struct session_check_context *ctx,
+                        struct diag_place where, struct diags *diags)
+{
+    struct diag_place place = session_place(ctx, "server_training_config", "model_dir", where);
+    char *folder = session_model_path(ctx, config->server_training_config.model_dir, place, diags);
+
+    if (folder)
+        model_free(session_model_load(config, folder, diags));
+    free(folder);
+}
+
+static void check_bench_model(const struct session_config *config, const struct session_check_context *ctx,
+                              struct diag_place where, struct diags *diags)
+{
+    const char *dir = config->benchmark_config.model_dir;
+
+    if (!config->benchmark_config.skip_benchmark && dir)
+        free(session_model_path(ctx, dir, session_place(ctx, "benchmark_config", "model_dir", where), diags));
+}
+
+/* Only whether it is there: its shapes are compared with the model's when the session begins. */
+static void check_validation_data(const struct session_config *config, const struct session_check_context *ctx,
+                                  struct diag_place where, struct diags *diags)
+{
+    const char *name = session_validation_dataset(config);
+    char *folder;
+
+    if (!ctx || !name ||
+        (ctx->host && ctx->host->validation_data && ctx->host->validation_data(ctx->host->context, name)))
+        return;
+    if (!ctx->validation_data_dir_path)
+        return;
+    folder = fs_is_component(name) ? fs_join(ctx->validation_data_dir_path, name) : NULL;
+    if (!folder || !fs_is_dir(folder))
+        diag_error(diags, session_place(ctx, "server_training_config", "validation_dataset", where),
+                   "there is no validation data `%s` in %s: put a folder of that name there, or name another in "
+                   "server_training_config.validation_dataset",
+                   name, ctx->validation_data_dir_path);
+    free(folder);
+}
+
+int session_check(const struct session_config *config, struct diag_place where, const struct session_check_context *ctx,
+                  struct diags *diags)
+{
+    struct session_strategies strategies;
+    size_t errors = diags_errors(diags);
+
+    if (session_strategies_read(config, ctx ? ctx->root : (struct yaml_node){0}, where, &strategies, diags) == OK)
+        session_strategies_fini(&strategies);
+    check_loss(config, ctx, where, diags);
+    check_optimizer(config, ctx, where, diags);
+    check_model(config, ctx, where, diags);
+    check_bench_model(config, ctx, where, diags);
+    check_validation_data(config, ctx, where, diags);
+    return diags_errors(diags) == errors ? OK : ERR_INVALID;
+}

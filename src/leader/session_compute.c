@@ -1,0 +1,223 @@
+/* The compute thread's side of a session: strategies, weights, stores; a new global model from its making to its
+ * record. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <flosim/exact_sum.h>
+
+#include "codec/safetensors.h"
+#include "leader/session_internal.h"
+
+static int open_stores(struct session *session, struct error *err)
+{
+    struct session_compute *compute = &session->compute;
+    const char *id = session->setup->session_id;
+    const struct store_ops *kind = session->env.state;
+    int status = store_open(kind, "training_session", id, &compute->session_store, err);
+
+    if (status == OK)
+        status = store_open(kind, "training_state", id, &compute->training_store, err);
+    if (status == OK)
+        status = store_open(kind, "client_selection_state", id, &compute->selection_store, err);
+    if (status == OK)
+        status = store_open(kind, "aggregator_state", id, &compute->aggregator_store, err);
+    return status;
+}
+
+/* The strategies take their arguments out of the setup. */
+static int open_strategies(struct session *session, struct error *err)
+{
+    struct session_compute *compute = &session->compute;
+    struct session_strategies *named = &session->setup->strategies;
+    struct strategy_base base = {&session->setup->layout, (uint64_t)session->setup->config.session_config.seed,
+                                 session->env.log, compute->selection_store};
+    int status = selector_init(&compute->selector, named->selector, named->selector_args, &base, err);
+
+    named->selector_args = NULL;
+    base.store = compute->aggregator_store;
+    if (status == OK) {
+        status = aggregator_init(&compute->aggregator, named->aggregator, named->aggregator_args, &base, err);
+        named->aggregator_args = NULL;
+    }
+    base.store = compute->session_store;
+    for (size_t i = 0; status == OK && i < named->num_terminations; i++) {
+        status =
+            termination_init(&compute->terminations[i], named->terminations[i], named->termination_args[i], &base, err);
+        named->termination_args[i] = NULL;
+        compute->num_terminations += status == OK;
+    }
+    return status;
+}
+
+static int allocate_weights(struct session *session, struct error *err)
+{
+    struct session_compute *compute = &session->compute;
+    size_t n = session->setup->layout.num_floats ? session->setup->layout.num_floats : 1;
+
+    compute->global = session->setup->initial;
+    session->setup->initial = NULL;
+    compute->next = calloc(n, sizeof *compute->next);
+    compute->scratch = calloc(n, sizeof *compute->scratch);
+    if (!compute->global || !compute->next || !compute->scratch)
+        return FAIL(err, ERR_MEMORY, "no memory for %zu weights", n);
+    return safetensors_encode(&session->setup->layout, compute->global, NULL, &session->image, err);
+}
+
+int session_compute_init(struct session *session, struct error *err)
+{
+    int status = allocate_weights(session, err);
+
+    if (status == OK)
+        status = open_stores(session, err);
+    if (status == OK)
+        status = open_strategies(session, err);
+    return status;
+}
+
+void session_compute_fini(struct session *session)
+{
+    struct session_compute *compute = &session->compute;
+
+    if (compute->selector.ops)
+        selector_fini(&compute->selector);
+    if (compute->aggregator.ops)
+        aggregator_fini(&compute->aggregator);
+    for (size_t i = 0; i < compute->num_terminations; i++)
+        termination_fini(&compute->terminations[i]);
+    store_close(compute->session_store);
+    store_close(compute->training_store);
+    store_close(compute->selection_store);
+    store_close(compute->aggregator_store);
+    free(compute->global);
+    free(compute->next);
+    free(compute->scratch);
+}
+
+/* ---- a new model ---- */
+
+static bool broken_off(const void *context)
+{
+    return ((const struct session_compute *)context)->broken_off;
+}
+
+/* Round intervals count from 0: the first round is always validated, and so is the last. */
+static bool is_due(const struct session *session, int64_t round)
+{
+    int64_t interval = session->setup->config.session_config.validation_round_interval;
+
+    return session->setup->validator &&
+           (interval <= 1 || round % interval == 0 || round + 1 == session_num_rounds(session));
+}
+
+static int validate(struct session *session, int64_t round, struct new_model *out, struct error *err)
+{
+    const struct leader_host *host = session->env.host;
+    struct session_compute *compute = &session->compute;
+    uint64_t began_ns = session_now_ns(session);
+    int status;
+
+    if (!is_due(session, round))
+        return OK;
+    PROBE(host ? host->probes : NULL, "leader.validation", round);
+    status = session->setup->validator->run(session->setup->validator, compute->global, broken_off, compute,
+                                            &out->figures, err);
+    if (status == ERR_CANCELLED)
+        return OK;
+    out->validated = status == OK;
+    out->validation_s = session_seconds_since(session, began_ns);
+    return status;
+}
+
+static int check_terminations(struct session *session, struct new_model *out, struct error *err)
+{
+    struct session_compute *compute = &session->compute;
+    struct flosim_progress progress = {
+        .size = sizeof progress,
+        .validated = out->validated,
+        .rounds = compute->version,
+        .num_rounds = session_num_rounds(session),
+        .accuracy = out->figures.accuracy,
+        .loss = out->figures.loss,
+        .elapsed_s = session_seconds_since(session, compute->began_ns),
+        .global = compute->global,
+    };
+
+    for (size_t i = 0; i < compute->num_terminations && !out->stop; i++) {
+        struct termination *termination = &compute->terminations[i];
+        int status = termination->ops->check(termination->state, &progress);
+
+        if (status < 0)
+            return strategy_error(&termination->host, status, err);
+        out->stop = status == FLOSIM_STOP;
+        if (out->stop)
+            snprintf(out->stop_reason, sizeof out->stop_reason, "%s", termination->host.explanation.message);
+    }
+    return OK;
+}
+
+static int save_strategies(struct session_compute *compute, struct error *err)
+{
+    int status = FLOSIM_OK;
+
+    if (compute->selector.ops->save)
+        status = compute->selector.ops->save(compute->selector.state);
+    if (status < 0)
+        return strategy_error(&compute->selector.host, status, err);
+    if (compute->aggregator.ops->save)
+        status = compute->aggregator.ops->save(compute->aggregator.state);
+    if (status < 0)
+        return strategy_error(&compute->aggregator.host, status, err);
+    for (size_t i = 0; i < compute->num_terminations; i++) {
+        if (compute->terminations[i].ops->save)
+            status = compute->terminations[i].ops->save(compute->terminations[i].state);
+        if (status < 0)
+            return strategy_error(&compute->terminations[i].host, status, err);
+    }
+    return OK;
+}
+
+/* What the store holds after a round: its number, the model, the strategies' state. The round's number comes last. */
+static int store_round(struct session *session, const struct new_model *model, struct error *err)
+{
+    struct session_compute *compute = &session->compute;
+    char text[256];
+    int status = store_put_blob(compute->session_store, "global_model", model->image, err);
+    int n = snprintf(text, sizeof text, "{\"round\":%lld,\"leader_term\":%llu}", (long long)compute->version,
+                     (unsigned long long)session->env.leader_term);
+
+    if (status == OK)
+        status = save_strategies(compute, err);
+    if (status == OK)
+        status = store_put(compute->session_store, "round", span_of(text, (size_t)n), err);
+    return status;
+}
+
+int session_compute_adopt(struct session *session, struct new_model *out, struct error *err)
+{
+    const struct leader_host *host = session->env.host;
+    struct session_compute *compute = &session->compute;
+    int64_t round = compute->version;
+    float *old = compute->global;
+    int status;
+
+    PROBE(host ? host->probes : NULL, "leader.aggregation", round);
+    if (flosim_largest_bits(compute->next, session->setup->layout.num_floats) >= 0x7f800000u)
+        return FAIL(err, ERR_INVALID, "the aggregator gave a model that is not finite");
+    status = safetensors_encode(&session->setup->layout, compute->next, NULL, &out->image, err);
+    if (status != OK)
+        return status;
+    compute->global = compute->next;
+    compute->next = old;
+    compute->version++;
+    status = validate(session, round, out, err);
+    if (status == OK)
+        status = check_terminations(session, out, err);
+    if (status == OK)
+        status = store_round(session, out, err);
+    if (status != OK) {
+        blob_unref(out->image);
+        out->image = NULL;
+    }
+    return status;
+}

@@ -1,0 +1,231 @@
+/* The end of a session: what is under way is let go, the folder is written, and whoever waits is told. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "leader/session_internal.h"
+
+static void ignore(void *context, struct link_reply *reply)
+{
+    (void)context;
+    (void)reply;
+}
+
+static void abort_work(struct session_job *job)
+{
+    struct session *session = job->session;
+    struct abort_request request = {
+        .session_id = session->setup->session_id,
+        .round_idx = (int32_t)job->base_version,
+        .leader_term = session->env.leader_term,
+    };
+
+    if (job->state == JOB_WORKING && job->client->link && job->kind != JOB_BENCHMARK)
+        job->client->link->ops->abort(job->client->link, &request, ignore, NULL);
+}
+
+/* Counted as failed: it was asked for and did not come to anything. */
+static void let_go(struct session_job *job)
+{
+    struct session *session = job->session;
+    struct client_tally *tally = session_tally(session, job->client);
+
+    if (job->kind == JOB_TRAIN) {
+        session->ledger.failed++;
+        session->training--;
+        tally->failed++;
+        tally->bytes_down += job->bytes_down;
+    }
+    job->client->busy = false;
+    job->session = NULL;
+    if (!job->answer_due)
+        session_job_free(job);
+}
+
+static void let_all_go(struct session *session)
+{
+    while (session->jobs) {
+        struct session_job *job = session->jobs;
+
+        abort_work(job);
+        session_job_leave(job);
+        let_go(job);
+    }
+    while (session->answers) {
+        struct session_job *job = session->answers;
+
+        session->answers = job->next;
+        let_go(job);
+    }
+    session->answers_tail = &session->answers;
+}
+
+/* ---- the folder ---- */
+
+struct final_task {
+    struct executor_task task;
+    struct session *session;
+    char *lines;
+    struct error error;
+};
+
+static double known(double value)
+{
+    return value >= 0 ? value : 0;
+}
+
+/* A name is the client's own words: quoted, with quotes doubled and no line ends. */
+static void put_name(const char *name, FILE *out)
+{
+    fputc('"', out);
+    for (; *name; name++) {
+        if (*name == '"')
+            fputc('"', out);
+        fputc((unsigned char)*name < ' ' ? ' ' : *name, out);
+    }
+    fputc('"', out);
+}
+
+static void put_client(struct session *session, struct roster_client *client, FILE *out)
+{
+    const struct client_tally *tally = session_tally(session, client);
+    const struct dataset_advert *dataset = roster_dataset(client, session_dataset(session));
+
+    if (!tally)
+        return;
+    put_name(client->id, out);
+    fputc(',', out);
+    put_name(client->advert.name, out);
+    fprintf(out, ",%lld,%lld,%lld,%lld,%lld,%.6f,%.6f,%zu,%zu,%lld,%lld\n",
+            (long long)(dataset ? dataset->num_items : 0), (long long)tally->selected, (long long)tally->merged,
+            (long long)tally->refused, (long long)tally->failed, known(tally->latest.time_taken_s),
+            known(tally->latest.measured_s), tally->bytes_down, tally->bytes_up, (long long)tally->pss_idle_kb,
+            (long long)tally->pss_training_kb);
+}
+
+static char *client_lines(struct session *session)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    if (!out)
+        return NULL;
+    for (size_t i = 0; i < roster_size(session->env.roster); i++)
+        put_client(session, roster_at(session->env.roster, i), out);
+    if (fclose(out) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+static void write_folder(struct executor_task *task)
+{
+    struct final_task *self = CONTAINER_OF(task, struct final_task, task);
+
+    report_finish(&self->session->setup->report, self->lines ? self->lines : "", blob_span(self->session->image),
+                  &self->error);
+}
+
+static void finished(struct session *session)
+{
+    const struct session_ledger *ledger = &session->ledger;
+
+    session->phase = PHASE_OVER;
+    session_emit(session, "session_finished",
+                 json_pack("{s:s, s:s, s:s, s:I, s:I, s:{s:I, s:I, s:I, s:I}, s:f}", "session_id", session_id(session),
+                           "status", session_status_text(session->status), "reason", session->reason, "rounds",
+                           (json_int_t)session->version, "lost_rounds", (json_int_t)ledger->lost_rounds, "ledger",
+                           "sent", (json_int_t)ledger->sent, "merged", (json_int_t)ledger->merged, "refused",
+                           (json_int_t)ledger->refused, "failed", (json_int_t)ledger->failed, "duration_s",
+                           session->began_ns ? session_seconds_since(session, session->began_ns) : 0.0));
+    log_write(session->env.log, session->status == SESSION_FAILED ? LOG_WARN : LOG_INFO, "session",
+              "session %s: %s rounds=%lld sent=%lld merged=%lld refused=%lld failed=%lld session=%s",
+              session_status_text(session->status), session->reason, (long long)session->version,
+              (long long)ledger->sent, (long long)ledger->merged, (long long)ledger->refused, (long long)ledger->failed,
+              session_id(session));
+    session->over(session->over_context, session);
+}
+
+static void folder_written(struct executor_task *task)
+{
+    struct final_task *self = CONTAINER_OF(task, struct final_task, task);
+    struct session *session = self->session;
+
+    if (self->error.status != OK) {
+        log_write(session->env.log, LOG_WARN, "session", "the run folder is not complete: %s", self->error.message);
+        if (session->status == SESSION_FINISHED) {
+            session->status = SESSION_FAILED;
+            snprintf(session->reason, sizeof session->reason, "%.500s", self->error.message);
+        }
+    }
+    free(self->lines);
+    free(self);
+    finished(session);
+}
+
+static void finish(struct session *session)
+{
+    struct final_task *self = calloc(1, sizeof *self);
+
+    session->folder_begun = true;
+    if (!self) {
+        finished(session);
+        return;
+    }
+    self->session = session;
+    self->lines = client_lines(session);
+    self->task.run = write_folder;
+    self->task.done = folder_written;
+    executor_submit(session->env.executor, &self->task);
+}
+
+/* ---- ending ---- */
+
+void session_try_finish(struct session *session)
+{
+    if (session->phase == PHASE_ENDING && session->let_go && session->tasks == 0 && session->echoes_due == 0 &&
+        !session->folder_begun)
+        finish(session);
+}
+
+void session_task_done(struct session *session)
+{
+    session->tasks--;
+    session_try_finish(session);
+}
+
+static void end_now(struct loop_event *event)
+{
+    struct session *session = CONTAINER_OF(event, struct session, end_event);
+
+    roster_unlisten(session->env.roster, &session->listener);
+    let_all_go(session);
+    session->let_go = true;
+    session_task_done(session); /* the task that session_end counted */
+}
+
+void session_end(struct session *session, enum session_status status, const char *format, ...)
+{
+    va_list args;
+
+    if (session->phase >= PHASE_ENDING)
+        return;
+    session->phase = PHASE_ENDING;
+    session->status = status;
+    /* The reason may be among the arguments. */
+    char reason[sizeof session->reason];
+    va_start(args, format);
+    vsnprintf(reason, sizeof reason, format, args);
+    va_end(args);
+    snprintf(session->reason, sizeof session->reason, "%s", reason);
+    session->compute.broken_off = status == SESSION_STOPPED;
+    session_hold_cancel(&session->control);
+    session_hold_cancel(&session->training_hold);
+    loop_timer_cancel(session->env.loop, &session->wait_timer);
+    /* Later, so that whoever came here may go on with the session and its jobs as they are. */
+    session->tasks++;
+    session->end_event.handle = end_now;
+    loop_post(session->env.loop, &session->end_event);
+}

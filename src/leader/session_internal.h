@@ -1,0 +1,222 @@
+/* What the files of a session share. Nobody else includes this. */
+#ifndef FLOSIM_LEADER_SESSION_INTERNAL_H
+#define FLOSIM_LEADER_SESSION_INTERNAL_H
+
+#include "leader/session.h"
+
+/* Rounds in a row in which nobody answered before the session gives up. */
+enum { MAX_LOST_IN_A_ROW = 5 };
+
+enum session_phase { PHASE_WAITING, PHASE_CONNECTING, PHASE_RUNNING, PHASE_ENDING, PHASE_OVER };
+
+/* A point at which an observer may stop the session for a while (util/probe.h); asked again every 2 ms. */
+struct session_hold {
+    struct loop_timer timer;
+    struct session *session;
+    const char *name; /* NULL: not waiting */
+    int64_t round;
+    void (*then)(struct session *session);
+};
+
+enum job_kind { JOB_TRAIN, JOB_VALIDATE, JOB_BENCHMARK };
+
+enum job_state {
+    JOB_SELECTED, /* chosen; its first request is not sent yet */
+    JOB_SENDING,  /* model files are under way */
+    JOB_WORKING,  /* the request itself is under way */
+    JOB_ANSWERED, /* answered or failed; waits for the compute thread, or is there */
+};
+
+/* Numbers of a client's answer; negative: not told. */
+struct job_figures {
+    double loss, accuracy, time_taken_s, measured_s;
+    int64_t num_samples, mini_batches, pss_idle_kb, pss_kb;
+};
+
+/* A new global model, on its way from the compute thread to the loop. */
+struct new_model {
+    struct blob *image; /* safetensors */
+    bool validated, stop;
+    struct validation_figures figures;
+    double validation_s;
+    char stop_reason[256];
+};
+
+enum merge_result { MERGE_PENDING, MERGE_READY, MERGE_REFUSED, MERGE_FAILED, MERGE_BROKEN };
+
+/* One client's work in one round. */
+struct session_job {
+    struct session *session; /* NULL: the session has let it go, only the link's answer is still to come */
+    struct session_job *next, *previous;
+    enum job_kind kind;
+    enum job_state state;
+    struct roster_client *client;
+    const struct model_files *files; /* what it needs to have */
+    size_t next_file;
+    int64_t base_version;
+    bool answer_due; /* the link (or `failed`) will call back */
+    struct loop_event failed;
+    uint64_t sent_ns;
+
+    /* The answer. */
+    struct error error;
+    struct blob *storage;
+    struct span body;
+    void (*release_credit)(void *owner);
+    void *credit_owner;
+    double elapsed_s;
+    size_t bytes_down, bytes_up;
+    size_t outstanding_after; /* clients that still train once this one is taken */
+    int64_t num_advertised;
+
+    /* The compute thread's part. */
+    struct executor_task task;
+    enum merge_result result;
+    struct job_figures figures;
+    struct new_model model;
+    size_t held_after;
+};
+
+/* What the session knows of one client; for strategies and clients.csv. */
+struct client_tally {
+    struct roster_client *client; /* NULL: not of this session */
+    int64_t selected, merged, refused, failed;
+    size_t bytes_down, bytes_up;
+    struct job_figures latest; /* of training */
+    double validation_loss, validation_accuracy;
+    int64_t last_round; /* -1: none */
+    int64_t pss_idle_kb, pss_training_kb;
+    bool benchmark_tried;
+
+    /* What it gave to the round under way; round -1: nothing. */
+    int64_t gave_round;
+    struct job_figures gave;
+};
+
+struct round_counts {
+    int64_t selected, merged, refused, failed, lost_before;
+    size_t bytes_down, bytes_up;
+    uint64_t began_ns;
+};
+
+/* Compute thread only, once the session runs. */
+struct session_compute {
+    struct selector selector;
+    struct aggregator aggregator;
+    struct termination terminations[MAX_TERMINATIONS];
+    size_t num_terminations;
+    float *global, *next, *scratch; /* [P] */
+    int64_t version;
+    uint64_t began_ns;
+    struct store *session_store, *training_store, *selection_store, *aggregator_store;
+    _Atomic bool broken_off; /* set by the loop: validation in hand stops */
+};
+
+struct session {
+    struct session_env env;
+    struct session_setup *setup;
+    session_over over;
+    void *over_context;
+
+    enum session_phase phase;
+    enum session_status status;
+    char reason[512], stop_reason[256];
+    bool stop_after_round, let_go, folder_begun;
+    struct loop_event end_event;
+    struct roster_listener listener;
+    struct loop_timer wait_timer;
+    uint64_t began_ns, wait_began_ns;
+    size_t echoes_due;
+
+    int64_t version;  /* finished rounds */
+    uint32_t attempt; /* selections of this version */
+    struct blob *image;
+    struct session_compute compute;
+
+    struct session_job *jobs;                    /* under way */
+    struct session_job *answers, **answers_tail; /* answered, in order of arrival, not yet with the compute thread */
+    size_t training;                             /* jobs of training from selection until they are merged or failed */
+    size_t outstanding;                          /* … until their answer went to the compute thread */
+    size_t dispatching;                          /* … whose request is not sent yet */
+    size_t benchmarking;
+    size_t held;
+    bool batch_open; /* requests of the latest selection are still being sent */
+    bool asking, ask_again;
+    size_t tasks; /* with the executor */
+    struct session_hold control, training_hold;
+
+    struct client_tally *tallies; /* by roster number */
+    size_t num_tallies;
+    struct session_ledger ledger;
+    struct round_counts counts;
+    int lost_in_a_row;
+    json_t *rounds;
+};
+
+/* session.c */
+uint64_t session_now_ns(const struct session *session);
+double session_seconds_since(const struct session *session, uint64_t then_ns);
+struct client_tally *session_tally(struct session *session, struct roster_client *client); /* NULL: out of memory */
+void session_emit(struct session *session, const char *name, json_t *fields);              /* takes fields */
+const char *session_dataset(const struct session *session);
+int64_t session_num_rounds(const struct session *session);
+
+/* session_hold.c */
+void session_hold_init(struct session_hold *hold, struct session *session);
+void session_pass(struct session_hold *hold, const char *name, int64_t round, void (*then)(struct session *session));
+void session_hold_cancel(struct session_hold *hold);
+
+/* session_connect.c */
+void session_wait_for_clients(struct session *session);
+void session_wait_over(struct loop_timer *timer);
+
+/* session_job.c */
+struct session_job *session_job_new(struct session *session, enum job_kind kind, struct roster_client *client);
+void session_job_free(struct session_job *job);
+void session_job_fail(struct session_job *job, const struct error *err); /* while it is under way */
+void session_job_answered(struct session_job *job, struct link_reply *reply);
+void session_job_leave(struct session_job *job); /* out of the list of jobs under way */
+void session_drain(struct session *session);
+double session_transfer_allowance_s(const struct session *session, size_t bytes, size_t clients);
+
+/* session_distribute.c: model files, then the job's own request. */
+void session_job_begin(struct session_job *job);
+
+/* session_bench.c, session_train.c, session_validate.c: send the request; a status < 0 fails the job. */
+int session_bench_send(struct session_job *job, struct client_link *link, struct error *err);
+int session_train_send(struct session_job *job, struct client_link *link, struct error *err);
+int session_validate_send(struct session_job *job, struct client_link *link, struct error *err);
+void session_link_answered(void *context, struct link_reply *reply);
+
+/* session_bench.c: start what is missing; the number under way. */
+size_t session_bench_missing(struct session *session);
+void session_bench_done(struct session_job *job);
+
+/* session_select.c */
+void session_ask(struct session *session);
+void session_request_sent(struct session *session);
+void session_nobody_came(struct session *session);
+
+/* session_metrics.c */
+void job_figures_clear(struct job_figures *figures);
+int job_figures_parse(struct span json, struct job_figures *out, struct error *err);
+
+/* session_merge.c: hand an answer to the compute thread. */
+void session_merge(struct session_job *job);
+
+/* session_compute.c: what happens on the compute thread with a new global model. */
+int session_compute_init(struct session *session, struct error *err);
+void session_compute_fini(struct session *session);
+int session_compute_adopt(struct session *session, struct new_model *out, struct error *err);
+
+/* session_round.c */
+void session_round_finished(struct session *session, struct new_model *model);
+void session_round_lost(struct session *session);
+
+/* session_end.c */
+void session_end(struct session *session, enum session_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void session_task_done(struct session *session);  /* after each task of the executor */
+void session_try_finish(struct session *session); /* when nothing is under way any more */
+
+#endif

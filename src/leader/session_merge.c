@@ -1,0 +1,288 @@
+/* One answer on its way through the compute thread: decode, check, aggregate, and what follows from a new model. */
+#include <flosim/exact_sum.h>
+
+#include "codec/encoding.h"
+#include "leader/session_internal.h"
+
+/* ---- compute thread ---- */
+
+/* Everything that the leader asks of an update before it may touch the global model. Fills scratch [P]. */
+static int check_update(struct session_job *job, struct error *err)
+{
+    const struct session *session = job->session;
+    const struct layout *layout = &session->setup->layout;
+    struct train_response response;
+    int status = edge_decode_train_response(job->body, &response, err);
+
+    if (status != OK)
+        return status;
+    if (response.round_idx != (int32_t)job->base_version)
+        status = FAIL(err, ERR_INVALID, "answer for round %d, asked for %lld", response.round_idx,
+                      (long long)job->base_version);
+    if (status == OK)
+        status = job_figures_parse(response.metrics, &job->figures, err);
+    if (status == OK && job->figures.num_samples <= 0)
+        status = FAIL(err, ERR_INVALID, "its metrics do not say num_samples");
+    if (status == OK && job->figures.num_samples > job->num_advertised)
+        status = FAIL(err, ERR_INVALID, "it counts %lld samples but advertised %lld",
+                      (long long)job->figures.num_samples, (long long)job->num_advertised);
+    if (status == OK)
+        status = weights_decode(layout, response.weights, session->compute.scratch, err);
+    if (status == OK && flosim_largest_bits(session->compute.scratch, layout->num_floats) >= 0x7f800000u)
+        status = FAIL(err, ERR_INVALID, "its weights are not finite");
+    edge_arena_free(response.arena);
+    return status;
+}
+
+static struct flosim_round round_of(const struct session_job *job)
+{
+    const struct session_compute *compute = &job->session->compute;
+
+    return (struct flosim_round){
+        .size = sizeof(struct flosim_round),
+        .version = compute->version,
+        .global = compute->global,
+        .num_outstanding = job->outstanding_after,
+    };
+}
+
+static int merge_update(struct session_job *job)
+{
+    struct session_compute *compute = &job->session->compute;
+    const struct job_figures *figures = &job->figures;
+    struct flosim_metric metrics[] = {
+        {"loss", figures->loss}, {"accuracy", figures->accuracy}, {"time_taken_s", figures->time_taken_s}};
+    struct flosim_update update = {
+        .size = sizeof update,
+        .client = job->client->id,
+        .base_version = job->base_version,
+        .num_samples = figures->num_samples,
+        .local_steps = figures->mini_batches > 0 ? figures->mini_batches : 0,
+        .weights = compute->scratch,
+        .metrics = metrics,
+        .num_metrics = sizeof metrics / sizeof *metrics,
+    };
+    struct flosim_round round = round_of(job);
+    int status = compute->aggregator.ops->on_update(compute->aggregator.state, &update, &round, compute->next);
+
+    if (status < 0)
+        strategy_error(&compute->aggregator.host, status, &job->error);
+    return status;
+}
+
+/* The round may be complete without this client. */
+static int merge_failure(struct session_job *job)
+{
+    struct session_compute *compute = &job->session->compute;
+    struct flosim_round round = round_of(job);
+
+    return compute->aggregator.ops->on_failure(compute->aggregator.state, job->client->id, &round, compute->next);
+}
+
+static int check_validation(struct session_job *job)
+{
+    struct validation_response response;
+    int status = edge_decode_validation_response(job->body, &response, &job->error);
+
+    if (status != OK)
+        return status;
+    status = job_figures_parse(response.metrics, &job->figures, &job->error);
+    edge_arena_free(response.arena);
+    return status;
+}
+
+static void tell_selector(struct session_job *job)
+{
+    struct selector *selector = &job->session->compute.selector;
+    struct flosim_client client = {
+        .id = job->client->id,
+        .num_samples = job->num_advertised,
+        .seconds_per_batch = -1,
+        .last_round = job->base_version,
+        .last_loss = job->kind == JOB_TRAIN ? job->figures.loss : -1,
+        .last_accuracy = job->kind == JOB_TRAIN ? job->figures.accuracy : -1,
+        .last_seconds = job->kind == JOB_TRAIN ? job->figures.time_taken_s : -1,
+        .validation_loss = job->kind == JOB_VALIDATE ? job->figures.loss : -1,
+        .validation_accuracy = job->kind == JOB_VALIDATE ? job->figures.accuracy : -1,
+    };
+    struct flosim_result result = {
+        .size = sizeof result,
+        .failed = job->error.status != OK,
+        .action = job->kind == JOB_TRAIN ? FLOSIM_TRAIN : FLOSIM_VALIDATE,
+        .round = job->base_version,
+        .client = &client,
+    };
+
+    if (selector->ops->on_result)
+        selector->ops->on_result(selector->state, &result);
+}
+
+static void give_back(struct session_job *job)
+{
+    blob_unref(job->storage);
+    job->storage = NULL;
+    job->body = span_of(NULL, 0);
+    if (job->release_credit)
+        job->release_credit(job->credit_owner);
+    job->release_credit = NULL;
+}
+
+static void run_training(struct session_job *job)
+{
+    struct session_compute *compute = &job->session->compute;
+    bool answered = job->error.status == OK;
+    int status = FLOSIM_PENDING;
+
+    if (answered && check_update(job, &job->error) == OK)
+        status = merge_update(job);
+    give_back(job);
+    job->result = job->error.status == OK ? MERGE_PENDING : answered ? MERGE_REFUSED : MERGE_FAILED;
+    if (job->error.status != OK)
+        status = merge_failure(job);
+    if (status < 0) {
+        strategy_error(&compute->aggregator.host, status, &job->error);
+        job->result = MERGE_BROKEN;
+    }
+    if (status == FLOSIM_READY && session_compute_adopt(job->session, &job->model, &job->error) != OK)
+        job->result = MERGE_BROKEN;
+    job->held_after = compute->aggregator.ops->held(compute->aggregator.state);
+}
+
+static void run(struct executor_task *task)
+{
+    struct session_job *job = CONTAINER_OF(task, struct session_job, task);
+
+    if (job->kind == JOB_TRAIN) {
+        run_training(job);
+    } else if (job->error.status == OK) {
+        check_validation(job);
+        give_back(job);
+    }
+    tell_selector(job);
+}
+
+/* ---- back on the loop ---- */
+
+static void note_failure(struct session_job *job, bool refused)
+{
+    struct session *session = job->session;
+
+    session_emit(session, "failure",
+                 json_pack("{s:I, s:s, s:s, s:s}", "round", (json_int_t)job->base_version + 1, "client",
+                           job->client->id, "kind", refused ? "refused" : "failed", "reason", job->error.message));
+    log_write(session->env.log, LOG_WARN, "session", "%s: %s client=%s round=%lld",
+              refused ? "update refused" : "client failed", job->error.message, job->client->id,
+              (long long)job->base_version + 1);
+}
+
+static void note_update(struct session_job *job)
+{
+    const struct job_figures *figures = &job->figures;
+
+    session_emit(job->session, "update",
+                 json_pack("{s:I, s:s, s:I, s:f, s:f, s:f, s:I, s:I}", "round", (json_int_t)job->base_version + 1,
+                           "client", job->client->id, "num_samples", (json_int_t)figures->num_samples, "loss",
+                           figures->loss, "time_taken_s", figures->time_taken_s, "elapsed_s", job->elapsed_s,
+                           "bytes_down", (json_int_t)job->bytes_down, "bytes_up", (json_int_t)job->bytes_up));
+}
+
+static void keep_figures(struct client_tally *tally, const struct session_job *job)
+{
+    tally->latest = job->figures;
+    tally->last_round = job->base_version;
+    tally->gave = job->figures;
+    tally->gave_round = job->session->version;
+    if (job->figures.pss_idle_kb >= 0)
+        tally->pss_idle_kb = job->figures.pss_idle_kb;
+    if (job->figures.pss_kb > tally->pss_training_kb)
+        tally->pss_training_kb = job->figures.pss_kb;
+}
+
+static void count_training(struct session_job *job)
+{
+    struct session *session = job->session;
+    struct client_tally *tally = session_tally(session, job->client);
+    bool refused = job->result == MERGE_REFUSED, failed = job->result == MERGE_FAILED;
+    /* A broken aggregator ends the session; the update itself is counted as what came of it before. */
+    bool merged = !refused && !failed && job->figures.num_samples > 0;
+
+    failed = !merged && !refused;
+    session->ledger.merged += merged;
+    session->ledger.refused += refused;
+    session->ledger.failed += failed;
+    session->counts.merged += merged;
+    session->counts.refused += refused;
+    session->counts.failed += failed;
+    session->counts.bytes_down += job->bytes_down;
+    session->counts.bytes_up += job->bytes_up;
+    tally->merged += merged;
+    tally->refused += refused;
+    tally->failed += failed;
+    tally->bytes_down += job->bytes_down;
+    tally->bytes_up += job->bytes_up;
+    if (merged) {
+        keep_figures(tally, job);
+        note_update(job);
+    } else {
+        note_failure(job, refused);
+    }
+}
+
+static void training_over(struct session_job *job)
+{
+    struct session *session = job->session;
+    struct new_model model = job->model;
+
+    job->model.image = NULL;
+    session->training--;
+    session->held = job->held_after;
+    count_training(job);
+    if (job->result == MERGE_BROKEN)
+        session_end(session, SESSION_FAILED, "%s", job->error.message);
+    else if (model.image)
+        session_round_finished(session, &model);
+    else if (session->training == 0 && session->held == 0)
+        session_round_lost(session);
+    else
+        session_ask(session);
+}
+
+static void validation_over(struct session_job *job)
+{
+    struct client_tally *tally = session_tally(job->session, job->client);
+
+    if (job->error.status != OK) {
+        note_failure(job, false);
+    } else {
+        tally->validation_loss = job->figures.loss;
+        tally->validation_accuracy = job->figures.accuracy;
+    }
+    session_ask(job->session);
+}
+
+static void done(struct executor_task *task)
+{
+    struct session_job *job = CONTAINER_OF(task, struct session_job, task);
+    struct session *session = job->session;
+
+    job->client->busy = false;
+    if (job->kind == JOB_TRAIN)
+        training_over(job);
+    else
+        validation_over(job);
+    job->session = NULL;
+    if (!job->answer_due)
+        session_job_free(job);
+    session_task_done(session);
+}
+
+void session_merge(struct session_job *job)
+{
+    const struct dataset_advert *dataset = roster_dataset(job->client, session_dataset(job->session));
+
+    job->num_advertised = dataset ? dataset->num_items : 0;
+    job->task.run = run;
+    job->task.done = done;
+    job->session->tasks++;
+    executor_submit(job->session->env.executor, &job->task);
+}

@@ -1,0 +1,216 @@
+/* The end of a round on the loop: what it was goes on record, and the next one begins, or the session ends. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "leader/session_internal.h"
+
+struct round_summary {
+    double train_loss, train_accuracy, modelled_s; /* negative: not known */
+};
+
+/* Sums in order of client ids, so that they do not depend on who answered first. */
+static struct round_summary summarize(struct session *session)
+{
+    struct round_summary summary = {-1, -1, -1};
+    double loss = 0, accuracy = 0, samples = 0;
+
+    for (size_t i = 0; i < roster_size(session->env.roster); i++) {
+        struct client_tally *tally = session_tally(session, roster_at(session->env.roster, i));
+        double n;
+
+        if (!tally || tally->gave_round < 0)
+            continue;
+        tally->gave_round = -1;
+        n = (double)tally->gave.num_samples;
+        if (tally->gave.time_taken_s > summary.modelled_s)
+            summary.modelled_s = tally->gave.time_taken_s;
+        if (tally->gave.loss < 0)
+            continue;
+        loss += n * tally->gave.loss;
+        accuracy += n * tally->gave.accuracy;
+        samples += n;
+    }
+    if (samples > 0) {
+        summary.train_loss = loss / samples;
+        summary.train_accuracy = accuracy / samples;
+    }
+    return summary;
+}
+
+static json_t *real_or_null(bool known, double value)
+{
+    return known ? json_real(value) : json_null();
+}
+
+static json_t *round_json(struct session *session, const struct new_model *model, const struct round_summary *summary)
+{
+    const struct round_counts *counts = &session->counts;
+    json_t *json = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "round", (json_int_t)session->version,
+                             "selected", (json_int_t)counts->selected, "merged", (json_int_t)counts->merged, "refused",
+                             (json_int_t)counts->refused, "failed", (json_int_t)counts->failed, "clients_active",
+                             (json_int_t)roster_num_active(session->env.roster), "bytes_down",
+                             (json_int_t)counts->bytes_down, "bytes_up", (json_int_t)counts->bytes_up);
+
+    if (!json)
+        return NULL;
+    json_object_set_new(json, "accuracy", real_or_null(model->validated, model->figures.accuracy));
+    json_object_set_new(json, "loss", real_or_null(model->validated, model->figures.loss));
+    json_object_set_new(json, "train_loss", real_or_null(summary->train_loss >= 0, summary->train_loss));
+    json_object_set_new(json, "train_accuracy", real_or_null(summary->train_loss >= 0, summary->train_accuracy));
+    json_object_set_new(json, "duration_s", json_real(session_seconds_since(session, counts->began_ns)));
+    json_object_set_new(json, "modelled_s",
+                        real_or_null(session->env.host && session->env.host->modelled_time && summary->modelled_s >= 0,
+                                     summary->modelled_s));
+    json_object_set_new(json, "validation_s", json_real(model->validation_s));
+    json_object_set_new(json, "lost_before", json_integer((json_int_t)counts->lost_before));
+    return json;
+}
+
+/* ---- rounds.csv ---- */
+
+struct line_task {
+    struct executor_task task;
+    struct session *session;
+    char line[512];
+    struct error error;
+};
+
+static void append_line(struct executor_task *task)
+{
+    struct line_task *self = CONTAINER_OF(task, struct line_task, task);
+
+    report_round(&self->session->setup->report, self->line, &self->error);
+}
+
+static void line_done(struct executor_task *task)
+{
+    struct line_task *self = CONTAINER_OF(task, struct line_task, task);
+    struct session *session = self->session;
+
+    if (self->error.status != OK)
+        log_write(session->env.log, LOG_WARN, "session", "%s", self->error.message);
+    free(self);
+    session_task_done(session);
+}
+
+static int put_value(char *at, size_t room, const json_t *json, const char *key)
+{
+    const json_t *value = json_object_get(json, key);
+
+    if (json_is_integer(value))
+        return snprintf(at, room, "%lld,", (long long)json_integer_value(value));
+    if (json_is_real(value))
+        return snprintf(at, room, "%.6g,", json_real_value(value));
+    return snprintf(at, room, ",");
+}
+
+static void write_line(struct session *session, const json_t *json)
+{
+    static const char *const keys[] = {"round",          "selected",   "merged",         "refused",
+                                       "failed",         "accuracy",   "loss",           "train_loss",
+                                       "train_accuracy", "duration_s", "modelled_s",     "validation_s",
+                                       "bytes_down",     "bytes_up",   "clients_active", "lost_before"};
+    struct line_task *self = calloc(1, sizeof *self);
+    struct loop_lag lag;
+    size_t used = 0;
+
+    if (!self)
+        return;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys && used < sizeof self->line; i++)
+        used += (size_t)put_value(self->line + used, sizeof self->line - used, json, keys[i]);
+    loop_lag(session->env.loop, &lag);
+    if (used < sizeof self->line)
+        snprintf(self->line + used, sizeof self->line - used, "%.3f\n", lag.p99_ms);
+    self->session = session;
+    self->task.run = append_line;
+    self->task.done = line_done;
+    session->tasks++;
+    executor_submit(session->env.executor, &self->task);
+}
+
+/* ---- the round ---- */
+
+static void log_round(struct session *session, const struct new_model *model)
+{
+    const struct round_counts *counts = &session->counts;
+    char figures[80] = "";
+
+    if (model->validated)
+        snprintf(figures, sizeof figures, " accuracy=%.2f loss=%.4f", model->figures.accuracy, model->figures.loss);
+    log_write(session->env.log, LOG_INFO, "session",
+              "round %lld of %lld%s merged=%lld refused=%lld failed=%lld time=%.2fs", (long long)session->version,
+              (long long)session_num_rounds(session), figures, (long long)counts->merged, (long long)counts->refused,
+              (long long)counts->failed, session_seconds_since(session, counts->began_ns));
+}
+
+static void next_counts(struct session *session)
+{
+    session->counts = (struct round_counts){.began_ns = session_now_ns(session)};
+}
+
+static bool timed_out(const struct session *session)
+{
+    double limit_s = session->setup->config.server_training_config.global_timeout_duration_s;
+
+    return limit_s > 0 && session_seconds_since(session, session->began_ns) > limit_s;
+}
+
+static void go_on(struct session *session)
+{
+    if (timed_out(session))
+        session_end(session, SESSION_FINISHED, "global_timeout_duration_s of %.0f s is over",
+                    session->setup->config.server_training_config.global_timeout_duration_s);
+    else
+        session_ask(session);
+}
+
+static void end_as_told(struct session *session)
+{
+    session_end(session, SESSION_FINISHED, "%s", session->reason);
+}
+
+void session_round_finished(struct session *session, struct new_model *model)
+{
+    struct round_summary summary;
+    json_t *json;
+    int64_t round = session->version;
+
+    blob_unref(session->image);
+    session->image = model->image;
+    session->version++;
+    session->attempt = 0;
+    session->lost_in_a_row = 0;
+    summary = summarize(session);
+    json = round_json(session, model, &summary);
+    if (json) {
+        json_array_append(session->rounds, json);
+        write_line(session, json);
+        session_emit(session, "round", json);
+    }
+    log_round(session, model);
+    next_counts(session);
+    if (session->phase != PHASE_RUNNING)
+        return;
+    if (model->stop)
+        snprintf(session->reason, sizeof session->reason, "%s", model->stop_reason);
+    session_pass(&session->control, "leader.end", round, model->stop ? end_as_told : go_on);
+}
+
+void session_round_lost(struct session *session)
+{
+    session->ledger.lost_rounds++;
+    session->counts.lost_before++;
+    session->lost_in_a_row++;
+    session_emit(
+        session, "round_lost",
+        json_pack("{s:I, s:i}", "round", (json_int_t)session->version + 1, "in_a_row", session->lost_in_a_row));
+    log_write(session->env.log, LOG_WARN, "session", "nobody answered; selecting anew round=%lld",
+              (long long)session->version + 1);
+    if (session->phase != PHASE_RUNNING)
+        return;
+    if (session->lost_in_a_row >= MAX_LOST_IN_A_ROW)
+        session_end(session, SESSION_FAILED, "nobody answered in %d selections of round %lld in a row",
+                    session->lost_in_a_row, (long long)session->version + 1);
+    else
+        go_on(session);
+}

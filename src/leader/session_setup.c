@@ -1,0 +1,244 @@
+#include "leader/session_setup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/folder.h"
+#include "util/fs.h"
+
+struct making {
+    struct session_setup *setup;
+    const struct session_check_context *context;
+    struct diag_place where;
+    struct diags *diags;
+};
+
+static struct diag_place place_of(const struct making *making, const char *section, const char *key)
+{
+    return session_place(making->context, section, key, making->where);
+}
+
+static void report_error(const struct making *making, struct diag_place place, const struct error *err)
+{
+    diag_error(making->diags, place, "%s", err->message);
+}
+
+static void make_texts(struct making *making, const char *session_id, const char *config_json)
+{
+    struct session_setup *setup = making->setup;
+
+    setup->session_id = strdup(session_id);
+    setup->config_json = strdup(config_json ? config_json : "{}");
+    setup->model_config_json = session_model_config_json(&setup->config);
+    setup->optimizer_json = session_optimizer_json(&setup->config);
+    setup->loss_json = session_loss_json(&setup->config);
+    if (!setup->session_id || !setup->config_json || !setup->model_config_json || !setup->optimizer_json ||
+        !setup->loss_json)
+        diag_error(making->diags, making->where, "no memory for the session's texts");
+}
+
+static void read_files(struct making *making, const char *folder, const char *model_id, struct diag_place place,
+                       struct model_files *out)
+{
+    struct error err = ERROR_INIT;
+
+    if (model_files_read(folder, model_id, out, &err) != OK)
+        report_error(making, place, &err);
+}
+
+/* ---- the model to train ---- */
+
+static void make_weights(struct making *making, const struct model *model)
+{
+    struct session_setup *setup = making->setup;
+    struct error err = ERROR_INIT;
+
+    if (layout_copy(model_layout(model), &setup->layout, &err) != OK) {
+        report_error(making, making->where, &err);
+        return;
+    }
+    setup->initial = calloc(setup->layout.num_floats ? setup->layout.num_floats : 1, sizeof *setup->initial);
+    if (!setup->initial)
+        diag_error(making->diags, making->where, "no memory for %zu weights", setup->layout.num_floats);
+    else
+        model_init_params(model, (uint64_t)setup->config.session_config.seed, setup->initial);
+}
+
+static void release_folder(void *owned)
+{
+    struct data_folder *folder = owned;
+
+    data_folder_fini(folder);
+    free(folder);
+}
+
+struct folder_data {
+    struct data_folder folder; /* first: release_folder frees the whole */
+    struct data_view view;
+};
+
+static int load_folder_data(struct making *making, const char *name, struct validator_data *out)
+{
+    const char *dir = making->context->validation_data_dir_path;
+    struct folder_data *data = calloc(1, sizeof *data);
+    char *path = fs_join(dir, name);
+    int status = ERR_MEMORY;
+
+    if (data && path)
+        status = data_folder_load(path, false, &data->folder, making->diags);
+    else
+        diag_error(making->diags, making->where, "no memory for the validation data");
+    free(path);
+    if (status != OK) {
+        free(data);
+        return status;
+    }
+    data->view = (struct data_view){&data->folder.dataset, NULL, data->folder.dataset.num_items};
+    *out = (struct validator_data){&data->view, release_folder, data};
+    return OK;
+}
+
+/* The host's data, the folder's, or none: then the leader does not validate. */
+static bool find_validation_data(struct making *making, struct validator_data *out)
+{
+    const struct session_check_context *context = making->context;
+    const char *name = session_validation_dataset(&making->setup->config);
+
+    *out = (struct validator_data){0};
+    if (!context || !name)
+        return false;
+    if (context->host && context->host->validation_data)
+        out->view = context->host->validation_data(context->host->context, name);
+    if (out->view)
+        return true;
+    return context->validation_data_dir_path && load_folder_data(making, name, out) == OK;
+}
+
+static const struct loss_ops *loss_of(const struct session_config *config)
+{
+    const char *name = config->client_training_config.loss_function;
+
+    return loss_find(name ? name : "crossentropy");
+}
+
+/* Takes the model. */
+static void make_validator(struct making *making, struct model *model)
+{
+    struct session_setup *setup = making->setup;
+    const struct session_check_context *context = making->context;
+    int64_t batch = setup->config.server_training_config.global_model_validation_batch_size;
+    int threads = context && context->host ? context->host->threads : 1;
+    struct validator_data data;
+    struct error err = ERROR_INIT;
+
+    if (!find_validation_data(making, &data)) {
+        model_free(model);
+        return;
+    }
+    if (validator_model_new(model, loss_of(&setup->config), &data, (int)(batch > 0 ? batch : 64), threads,
+                            &setup->validator, &err) != OK)
+        report_error(making, place_of(making, "server_training_config", "validation_dataset"), &err);
+}
+
+static void make_model(struct making *making)
+{
+    const struct session_config *config = &making->setup->config;
+    struct diag_place place = place_of(making, "server_training_config", "model_dir");
+    char *folder = session_model_path(making->context, config->server_training_config.model_dir, place, making->diags);
+    struct model *model = folder ? session_model_load(config, folder, making->diags) : NULL;
+
+    if (model) {
+        read_files(making, folder, config->client_training_config.model_id, place, &making->setup->model);
+        make_weights(making, model);
+        make_validator(making, model);
+    }
+    free(folder);
+}
+
+/* ---- the model to benchmark with: often the same ---- */
+
+static void make_benchmark(struct making *making)
+{
+    struct session_setup *setup = making->setup;
+    const struct session_config *config = &setup->config;
+    const char *id = config->benchmark_config.model_id;
+    const char *dir = config->benchmark_config.model_dir;
+    struct diag_place place = place_of(making, "benchmark_config", "model_dir");
+    char *folder;
+
+    if (config->benchmark_config.skip_benchmark || !id)
+        return;
+    setup->benchmark = true;
+    if (strcmp(id, setup->model.id) == 0)
+        return;
+    folder = session_model_path(making->context, dir ? dir : id, place, making->diags);
+    if (folder)
+        read_files(making, folder, id, place, &setup->bench_model);
+    free(folder);
+}
+
+static void make_report(struct making *making, const char *run_dir)
+{
+    const struct leader_host *host = making->context ? making->context->host : NULL;
+    const struct clock *clock = making->context && making->context->clock ? making->context->clock : &clock_system;
+    struct error err = ERROR_INIT;
+
+    making->setup->report.events.fd = -1;
+    if (run_dir && report_open(&making->setup->report, run_dir, clock, host ? host->origin_ns : 0,
+                               &making->setup->config, &err) != OK)
+        report_error(making, making->where, &err);
+}
+
+int session_setup_make(const struct session_config *config, const char *session_id, const char *config_json,
+                       struct diag_place where, const struct session_check_context *context, const char *run_dir,
+                       struct session_setup **out, struct diags *diags)
+{
+    struct making making = {calloc(1, sizeof(struct session_setup)), context, where, diags};
+    size_t errors = diags_errors(diags);
+
+    *out = NULL;
+    if (!making.setup || params_copy(&session_config_table, config, &making.setup->config) != OK) {
+        diag_error(diags, where, "no memory for a session");
+        free(making.setup);
+        return ERR_MEMORY;
+    }
+    making.setup->report.events.fd = -1;
+    layout_init(&making.setup->layout);
+    session_check(config, where, context, diags);
+    if (diags_errors(diags) == errors) {
+        session_strategies_read(&making.setup->config, context ? context->root : (struct yaml_node){0}, where,
+                                &making.setup->strategies, diags);
+        make_texts(&making, session_id, config_json);
+        make_model(&making);
+        make_benchmark(&making);
+    }
+    if (diags_errors(diags) == errors)
+        make_report(&making, run_dir);
+    if (diags_errors(diags) > errors) {
+        session_setup_free(making.setup);
+        return ERR_INVALID;
+    }
+    *out = making.setup;
+    return OK;
+}
+
+void session_setup_free(struct session_setup *setup)
+{
+    if (!setup)
+        return;
+    free(setup->session_id);
+    free(setup->config_json);
+    params_free(&session_config_table, &setup->config);
+    session_strategies_fini(&setup->strategies);
+    layout_fini(&setup->layout);
+    free(setup->initial);
+    model_files_fini(&setup->model);
+    model_files_fini(&setup->bench_model);
+    free(setup->model_config_json);
+    free(setup->optimizer_json);
+    free(setup->loss_json);
+    if (setup->validator)
+        setup->validator->free(setup->validator);
+    report_close(&setup->report);
+    free(setup);
+}

@@ -1,0 +1,67 @@
+/* Everything that a session needs before it begins: strategies, the model and its files, initial weights, validation
+ * data, the run folder. Made on the compute thread (it reads files); afterwards owned by the session. */
+#ifndef FLOSIM_LEADER_SESSION_SETUP_H
+#define FLOSIM_LEADER_SESSION_SETUP_H
+
+#include "codec/layout.h"
+#include "codec/model_hash.h"
+#include "config/session_config.h"
+#include "leader/report.h"
+#include "leader/session_check.h"
+#include "leader/strategy_host.h"
+#include "leader/validator.h"
+
+/* A model folder as it goes to clients: every regular file, and the hash over them. */
+struct model_files {
+    char id[256]; /* the folder's name on the clients: model_id */
+    char hash[MODEL_HASH_TEXT];
+    struct model_file {
+        char *name;
+        struct blob *data;
+    } * files; /* by name */
+    size_t n;
+};
+
+int model_files_read(const char *folder, const char *model_id, struct model_files *out, struct error *err);
+void model_files_fini(struct model_files *files);
+
+enum { MAX_TERMINATIONS = 8 };
+
+/* The session's strategies as named, with their arguments read. */
+struct session_strategies {
+    const struct flosim_selector_ops *selector;
+    struct strategy_args *selector_args;
+    const struct flosim_aggregator_ops *aggregator;
+    struct strategy_args *aggregator_args;
+    size_t num_terminations;
+    const struct flosim_termination_ops *terminations[MAX_TERMINATIONS];
+    struct strategy_args *termination_args[MAX_TERMINATIONS];
+};
+
+/* Findings go to diags with the places in `root` (the session mapping; of no kind: `where`). ERR_INVALID. */
+int session_strategies_read(const struct session_config *config, struct yaml_node root, struct diag_place where,
+                            struct session_strategies *out, struct diags *diags);
+void session_strategies_fini(struct session_strategies *strategies);
+
+struct session_setup {
+    char *session_id;  /* the body's: names state and folder */
+    char *config_json; /* the session as JSON, for GET */
+    struct session_config config;
+    struct session_strategies strategies;
+    struct layout layout;
+    float *initial; /* [P] from the session's seed */
+    struct model_files model;
+    struct model_files bench_model; /* n == 0: no benchmark, or the same as `model` */
+    bool benchmark;                 /* clients without a current figure are benchmarked */
+    char *model_config_json, *optimizer_json, *loss_json;
+    struct validator *validator; /* NULL: the global model is not validated */
+    struct report report;
+};
+
+/* Takes nothing; copies the config. Everything wrong goes to diags. `run_dir` NULL: no folder is written. */
+int session_setup_make(const struct session_config *config, const char *session_id, const char *config_json,
+                       struct diag_place where, const struct session_check_context *context, const char *run_dir,
+                       struct session_setup **out, struct diags *diags);
+void session_setup_free(struct session_setup *setup); /* NULL is legal */
+
+#endif

@@ -1,0 +1,157 @@
+/* The strategies that a session names: looked up, their arguments read with their own rows. */
+#include <string.h>
+
+#include "leader/session_setup.h"
+
+/* "unknown aggregator `fedavgg`; did you mean `fedavg`? There are: …" */
+static void report_unknown(enum strategy_kind kind, const char *name, struct diag_place place, struct diags *diags)
+{
+    const char *names[64];
+    struct strategy_entry entry;
+    const char *nearest;
+    char list[512] = "";
+    size_t n = 0, used = 0;
+
+    while (n < 64 && strategy_entry_at(kind, n, &entry)) {
+        names[n++] = entry.name;
+        if (used < sizeof list - 1)
+            used += (size_t)snprintf(list + used, sizeof list - used, used ? ", %s" : "%s", entry.name);
+    }
+    nearest = nearest_word(name, names, n);
+    if (nearest)
+        diag_error(diags, place, "unknown %s `%s`; did you mean `%s`?", strategy_kind_key(kind), name, nearest);
+    else
+        diag_error(diags, place, "unknown %s `%s`; there are: %s", strategy_kind_key(kind), name, list);
+}
+
+struct reading {
+    const struct session_config *config;
+    struct session_check_context context; /* only `root` is used */
+    struct diag_place where;
+    struct diags *diags;
+};
+
+static struct diag_place place_of(const struct reading *reading, const char *key)
+{
+    return session_place(&reading->context, "session_config", key, reading->where);
+}
+
+static void read_selector(struct reading *reading, struct session_strategies *out)
+{
+    const char *name = reading->config->session_config.client_selection;
+    struct diag_place place = place_of(reading, "client_selection");
+
+    out->selector = selection_find(name);
+    if (!out->selector)
+        report_unknown(STRATEGY_SELECTION, name, place, reading->diags);
+    else
+        strategy_args_read(name, out->selector->params, reading->config->session_config.client_selection_args, place,
+                           &out->selector_args, reading->diags);
+}
+
+static void read_aggregator(struct reading *reading, struct session_strategies *out)
+{
+    const char *name = reading->config->session_config.aggregator;
+    struct diag_place place = place_of(reading, "aggregator");
+
+    out->aggregator = aggregation_find(name);
+    if (!out->aggregator)
+        report_unknown(STRATEGY_AGGREGATION, name, place, reading->diags);
+    else
+        strategy_args_read(name, out->aggregator->params, reading->config->session_config.aggregator_args, place,
+                           &out->aggregator_args, reading->diags);
+}
+
+static void read_termination(struct reading *reading, const char *name, struct session_strategies *out)
+{
+    struct diag_place place = place_of(reading, "termination_condition");
+    struct yaml_node args = yaml_get(reading->config->session_config.termination_condition_args, name);
+    size_t i = out->num_terminations;
+
+    for (size_t k = 0; k < i; k++)
+        if (strcmp(out->terminations[k]->name, name) == 0)
+            return;
+    out->terminations[i] = termination_find(name);
+    if (!out->terminations[i]) {
+        report_unknown(STRATEGY_TERMINATION, name, place, reading->diags);
+        return;
+    }
+    if (strategy_args_read(name, out->terminations[i]->params, args, place, &out->termination_args[i],
+                           reading->diags) == OK)
+        out->num_terminations++;
+}
+
+static void read_terminations(struct reading *reading, struct session_strategies *out)
+{
+    const struct string_list *names = &reading->config->session_config.termination_condition;
+    struct yaml_node args = reading->config->session_config.termination_condition_args;
+
+    if (names->n >= MAX_TERMINATIONS) {
+        diag_error(reading->diags, place_of(reading, "termination_condition"),
+                   "%zu termination conditions; at most %d are possible", names->n, MAX_TERMINATIONS - 1);
+        return;
+    }
+    read_termination(reading, "max_rounds", out); /* it always holds */
+    for (size_t i = 0; i < names->n; i++)
+        read_termination(reading, names->items[i], out);
+    for (size_t i = 0; i < yaml_size(args) && yaml_kind(args) == YAML_MAPPING; i++) {
+        const char *name = yaml_text(yaml_key(args, i));
+        bool listed = strcmp(name, "max_rounds") == 0;
+
+        for (size_t k = 0; k < names->n; k++)
+            listed |= strcmp(names->items[k], name) == 0;
+        if (!listed)
+            diag_error(reading->diags, yaml_place(yaml_key(args, i)),
+                       "arguments for `%s`, which termination_condition does not list", name);
+    }
+}
+
+/* Combinations that could only hang or lie. */
+static void check_together(struct reading *reading, const struct session_strategies *out)
+{
+    const struct session_config *config = reading->config;
+
+    if (!out->selector || !out->aggregator)
+        return;
+    if ((out->aggregator->flags & FLOSIM_WAITS_FOR_ALL) && (out->selector->flags & FLOSIM_SELECTS_WHILE_TRAINING))
+        diag_error(reading->diags, place_of(reading, "aggregator"),
+                   "aggregator `%s` waits until nobody trains, but client_selection `%s` always keeps somebody "
+                   "training: choose an asynchronous aggregator (fedasync) or a synchronous selection",
+                   out->aggregator->name, out->selector->name);
+    if ((out->selector->flags & FLOSIM_USES_LATENCY) && config->benchmark_config.skip_benchmark)
+        diag_error(reading->diags, place_of(reading, "client_selection"),
+                   "client_selection `%s` needs benchmark latencies: set benchmark_config.skip_benchmark to false",
+                   out->selector->name);
+    else if ((out->selector->flags & FLOSIM_USES_LATENCY) &&
+             strcmp(config->benchmark_config.model_id, config->client_training_config.model_id) != 0)
+        diag_error(reading->diags, place_of(reading, "client_selection"),
+                   "client_selection `%s` needs the latency of the training model: benchmark_config.model_id is `%s`, "
+                   "client_training_config.model_id `%s`",
+                   out->selector->name, config->benchmark_config.model_id, config->client_training_config.model_id);
+}
+
+int session_strategies_read(const struct session_config *config, struct yaml_node root, struct diag_place where,
+                            struct session_strategies *out, struct diags *diags)
+{
+    struct reading reading = {config, {.root = root}, where, diags};
+    size_t errors = diags_errors(diags);
+
+    *out = (struct session_strategies){0};
+    read_selector(&reading, out);
+    read_aggregator(&reading, out);
+    read_terminations(&reading, out);
+    check_together(&reading, out);
+    if (diags_errors(diags) == errors)
+        return OK;
+    session_strategies_fini(out);
+    return ERR_INVALID;
+}
+
+void session_strategies_fini(struct session_strategies *strategies)
+{
+    strategy_args_free(strategies->selector_args);
+    strategy_args_free(strategies->aggregator_args);
+    for (size_t i = 0; i < MAX_TERMINATIONS; i++)
+        strategy_args_free(strategies->termination_args[i]);
+    *strategies = (struct session_strategies){0};
+}

@@ -1,0 +1,83 @@
+#include <stdlib.h>
+
+#include "leader/validator.h"
+#include "nn/run.h"
+#include "util/loop.h"
+
+struct model_validator {
+    struct validator base;
+    struct model *model;
+    const struct loss_ops *loss;
+    struct validator_data data;
+    int batch, threads;
+};
+
+static void fetch(const void *context, size_t first, size_t count, float *x, int32_t *labels)
+{
+    data_gather(context, NULL, first, count, x, labels);
+}
+
+static int run(struct validator *base, const float *weights, bool (*stop)(const void *context),
+               const void *stop_context, struct validation_figures *out, struct error *err)
+{
+    struct model_validator *self = CONTAINER_OF(base, struct model_validator, base);
+    struct batch_source source = {self->data.view->num_items, fetch, self->data.view};
+    struct evaluation figures;
+    int status = evaluate(self->model, self->loss, weights, &source, self->batch, self->threads, stop, stop_context,
+                          &figures, err);
+
+    if (status == OK)
+        *out = (struct validation_figures){figures.loss, figures.accuracy, figures.num_items};
+    return status;
+}
+
+static void free_validator(struct validator *base)
+{
+    struct model_validator *self = CONTAINER_OF(base, struct model_validator, base);
+
+    model_free(self->model);
+    if (self->data.release)
+        self->data.release(self->data.owned);
+    free(self);
+}
+
+static int check_shapes(const struct model *model, const struct data_view *view, struct error *err)
+{
+    int64_t item[DATA_MAX_DIMS], input[TENSOR_MAX_DIMS];
+    int item_dims = dataset_shape(view->dataset, item), input_dims = model_input_shape(model, input);
+    size_t size = 1;
+    char found[SHAPE_TEXT_MAX], expected[SHAPE_TEXT_MAX];
+
+    for (int i = 0; i < item_dims; i++)
+        size *= (size_t)item[i];
+    shape_text(item_dims, item, found);
+    shape_text(input_dims, input, expected);
+    if (view->num_items == 0)
+        return FAIL(err, ERR_INVALID, "the validation data %s is empty", view->dataset->name);
+    if (size != model_input_size(model))
+        return FAIL(err, ERR_INVALID, "items of the validation data %s have the shape %s, the model takes %s",
+                    view->dataset->name, found, expected);
+    if ((size_t)view->dataset->num_classes > model_output_size(model))
+        return FAIL(err, ERR_INVALID, "the validation data %s has %d classes, the model gives %zu outputs",
+                    view->dataset->name, view->dataset->num_classes, model_output_size(model));
+    return OK;
+}
+
+int validator_model_new(struct model *model, const struct loss_ops *loss, const struct validator_data *data, int batch,
+                        int threads, struct validator **out, struct error *err)
+{
+    struct model_validator *self = malloc(sizeof *self);
+    int status = self ? check_shapes(model, data->view, err) : FAIL(err, ERR_MEMORY, "no memory for validation");
+
+    *out = NULL;
+    if (status != OK) {
+        free(self);
+        model_free(model);
+        if (data->release)
+            data->release(data->owned);
+        return status;
+    }
+    *self = (struct model_validator){{run, free_validator}, model, loss, *data, batch, threads > 0 ? threads : 1};
+    *out = &self->base;
+    return OK;
+}
