@@ -200,6 +200,29 @@ Test(partition, iid_gives_everybody_the_same_mixture)
     run_free(&run);
 }
 
+/* Which items are together is drawn, not only who gets which hand: two seeds' hands of item 0 share a seventh by
+ * chance. */
+Test(partition, iid_hands_are_drawn)
+{
+    struct run a = deal("iid", "{}", 7, 1), b = deal("iid", "{}", 7, 2);
+    struct run *runs[] = {&a, &b};
+    unsigned char together[ITEMS] = {0};
+    size_t both = 0;
+
+    for (int r = 0; r < 2; r++)
+        for (size_t k = 0; k < 7; k++) {
+            struct data_view view = partition_view(&runs[r]->partition, runs[r]->dataset, k);
+            bool mine = false;
+            for (size_t i = 0; i < view.num_items; i++)
+                mine = mine || view.index[i] == 0;
+            for (size_t i = 0; i < view.num_items && mine; i++)
+                both += ++together[view.index[i]] == 2;
+        }
+    cr_assert_lt(both, 2 * ITEMS / 7 / 7);
+    run_free(&a);
+    run_free(&b);
+}
+
 /* A worker trains on the front of its list and validates on the rest: the list must be in random order. */
 Test(partition, lists_are_shuffled)
 {
@@ -380,6 +403,7 @@ Test(partition, natural_gives_each_client_one_group)
             for (size_t i = 0; i < view.num_items; i++)
                 cr_assert_eq(run.dataset->groups[view.index[i]], group);
         }
+        cr_assert_geq(last, 7); /* drawn from all ids, not the first seven */
         run_free(&run);
     }
     struct run run = deal("natural", "{}", LABELLED_GROUPS + 1, 1);

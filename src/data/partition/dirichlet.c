@@ -2,6 +2,7 @@
  * draw p ~ Dir(alpha, …, alpha) says which part of its items each client gets; a client that already has N / K items
  * gets none of that label. All of it is drawn again until every client has min_samples. Small alpha: few labels a
  * client. */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "data/partition/deal.h"
@@ -79,21 +80,20 @@ static double draw_weights(struct draw *draw, double alpha, double full, struct 
     return 1.0;
 }
 
-/* Cut n items at the cumulated weights; what rounding leaves over goes to the last client with a weight. */
+/* Cut n items at the cumulated weights. They are added up in the order that gave `sum`, so the last cut is exactly n.
+ */
 static void cut(const struct draw *draw, double sum, size_t n, size_t *counts)
 {
     double cumulated = 0.0;
-    size_t done = 0, last = 0;
+    size_t done = 0;
 
     for (size_t k = 0; k < draw->num_clients; k++) {
         cumulated += draw->weight[k];
         size_t end = (size_t)(cumulated / sum * (double)n);
-        end = end > n ? n : end < done ? done : end;
         counts[k] = end - done;
         done = end;
-        last = draw->weight[k] > 0.0 ? k : last;
     }
-    counts[last] += n - done;
+    assert(done == n);
 }
 
 /* One draw of everything; returns the size of the smallest client. */
