@@ -1,11 +1,10 @@
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "net/mqtt_internal.h"
 #include "util/rng.h"
+#include "util/sync.h"
 
 enum { CONNECT_TIMEOUT_S = 10, DEFAULT_KEEPALIVE_S = 20, MAX_INFLIGHT = 1000 };
 
@@ -22,8 +21,7 @@ void mqtt_client_drop(struct mqtt_client *client)
 {
     if (atomic_fetch_sub_explicit(&client->references, 1, memory_order_acq_rel) != 1)
         return;
-    pthread_cond_destroy(&client->changed);
-    pthread_mutex_destroy(&client->mutex);
+    sync_fini(&client->mutex, &client->changed);
     free(client->host);
     free(client->client_id);
     free(client->username);
@@ -136,7 +134,7 @@ static int start_connecting(struct mqtt_client *client)
 {
     MQTTAsync_connectOptions options = MQTTAsync_connectOptions_initializer;
     MQTTAsync_willOptions will = MQTTAsync_willOptions_initializer;
-    sigset_t all, before;
+    sigset_t before;
 
     options.keepAliveInterval = client->keepalive_s;
     options.cleansession = 1; /* the broker keeps nothing for us; what is not acknowledged stands in our outbox */
@@ -153,11 +151,10 @@ static int start_connecting(struct mqtt_client *client)
     will.retained = 1;
     will.qos = 1;
     options.will = client->will_topic ? &will : NULL;
-    /* Paho's threads begin here and inherit the mask: signals are the main thread's business. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    /* Paho's threads begin here. */
+    sync_block_signals(&before);
     int code = MQTTAsync_connect(client->paho, &options);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    sync_restore_signals(&before);
     return code;
 }
 
@@ -280,11 +277,12 @@ int mqtt_client_new(struct mqtt_client **out, const struct mqtt_options *options
                     struct loop *loop, const struct log *log, struct error *err)
 {
     struct mqtt_client *client = calloc(1, sizeof *client);
-    pthread_condattr_t attributes;
 
     *out = NULL;
-    if (!client)
+    if (!client || sync_init(&client->mutex, &client->changed)) {
+        free(client);
         return FAIL(err, ERR_MEMORY, "out of memory for an MQTT client");
+    }
     client->loop = loop;
     client->log = log;
     client->handlers = *handlers;
@@ -292,11 +290,6 @@ int mqtt_client_new(struct mqtt_client **out, const struct mqtt_options *options
     client->link.event.handle = handle_link;
     atomic_init(&client->references, 1);
     loop_timer_init(&client->retry, retry);
-    pthread_mutex_init(&client->mutex, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&client->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
     int status = copy_options(client, options) ? create_paho(client, err)
                                                : FAIL(err, ERR_MEMORY, "out of memory for an MQTT client");
     if (status) {
@@ -357,20 +350,6 @@ int mqtt_client_subscribe(struct mqtt_client *client, const char *topic, struct 
 
 /* ---- leaving ---- */
 
-static struct timespec deadline_in_ms(int timeout_ms)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += timeout_ms / 1000;
-    t.tv_nsec += timeout_ms % 1000 * 1000000L;
-    if (t.tv_nsec >= 1000000000L) {
-        t.tv_sec++;
-        t.tv_nsec -= 1000000000L;
-    }
-    return t;
-}
-
 static void wait_for_acknowledgements(struct mqtt_client *client, const struct timespec *deadline)
 {
     pthread_mutex_lock(&client->mutex);
@@ -421,7 +400,7 @@ void mqtt_client_free(struct mqtt_client *client, int timeout_ms)
 {
     if (!client)
         return;
-    struct timespec deadline = deadline_in_ms(timeout_ms > 0 ? timeout_ms : 0);
+    struct timespec deadline = sync_deadline_in_ms(timeout_ms);
     client->closed = true;
     loop_timer_cancel(client->loop, &client->retry);
     if (client->paho) {

@@ -1,10 +1,11 @@
 #include "util/executor.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "util/sync.h"
 
 struct executor {
     struct loop *loop;
@@ -70,50 +71,21 @@ static void *work(void *argument)
     return NULL;
 }
 
-/* Signals are the main thread's business: the new thread inherits a mask that blocks them all. */
-static int start_thread(struct executor *executor)
-{
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&executor->thread, NULL, work, executor);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed;
-}
-
-static int init_sync(struct executor *executor)
-{
-    if (pthread_mutex_init(&executor->mutex, NULL))
-        return ERR_MEMORY;
-    if (pthread_cond_init(&executor->wake, NULL)) {
-        pthread_mutex_destroy(&executor->mutex);
-        return ERR_MEMORY;
-    }
-    return OK;
-}
-
-static void fini_sync(struct executor *executor)
-{
-    pthread_cond_destroy(&executor->wake);
-    pthread_mutex_destroy(&executor->mutex);
-}
-
 int executor_new(struct executor **out, struct loop *loop, const char *name, struct error *err)
 {
     struct executor *executor = calloc(1, sizeof *executor);
 
     *out = NULL;
-    if (!executor || init_sync(executor)) {
+    if (!executor || sync_init(&executor->mutex, &executor->wake)) {
         free(executor);
         return FAIL(err, ERR_MEMORY, "out of memory for the compute thread '%s'", name);
     }
     executor->loop = loop;
     executor->tail = &executor->first;
     snprintf(executor->name, sizeof executor->name, "%s", name);
-    int failed = start_thread(executor);
+    int failed = sync_start_thread(&executor->thread, work, executor);
     if (failed) {
-        fini_sync(executor);
+        sync_fini(&executor->mutex, &executor->wake);
         free(executor);
         return FAIL(err, ERR_SETUP, "cannot start the compute thread '%s': %s", name, strerror(failed));
     }
@@ -145,6 +117,6 @@ void executor_free(struct executor *executor)
     pthread_join(executor->thread, NULL);
     while ((task = take_first(executor)))
         report_done(executor, task, false);
-    fini_sync(executor);
+    sync_fini(&executor->mutex, &executor->wake);
     free(executor);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "util/sync.h"
+
 /* Lags are counted in buckets of a logarithmic scale: 8 to each power of two of nanoseconds, so a percentile is at most
  * an eighth too high, and the table never grows. */
 enum { LAG_STEPS = 8, LAG_BUCKETS = 62 * LAG_STEPS };
@@ -212,29 +214,12 @@ const struct clock *loop_clock(const struct loop *loop)
     return loop->clock;
 }
 
-static int init_sync(struct loop *loop)
-{
-    pthread_condattr_t attributes;
-
-    if (pthread_condattr_init(&attributes))
-        return ERR_MEMORY;
-    int failed = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) || pthread_cond_init(&loop->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
-    if (failed)
-        return ERR_MEMORY;
-    if (pthread_mutex_init(&loop->mutex, NULL)) {
-        pthread_cond_destroy(&loop->wake);
-        return ERR_MEMORY;
-    }
-    return OK;
-}
-
 int loop_new(struct loop **out, const struct clock *clock, struct error *err)
 {
     struct loop *loop = calloc(1, sizeof *loop);
 
     *out = NULL;
-    if (!loop || init_sync(loop)) {
+    if (!loop || sync_init(&loop->mutex, &loop->wake)) {
         free(loop);
         return FAIL(err, ERR_MEMORY, "out of memory for an event loop");
     }
@@ -359,8 +344,7 @@ void loop_free(struct loop *loop)
     if (!loop)
         return;
     drain(loop);
-    pthread_mutex_destroy(&loop->mutex);
-    pthread_cond_destroy(&loop->wake);
+    sync_fini(&loop->mutex, &loop->wake);
     free(loop->timers.items);
     free(loop);
 }
