@@ -153,7 +153,8 @@ int broker_start(struct broker *out, struct supervisor *supervisor, const char *
     snprintf(out->process.name, sizeof out->process.name, "mosquitto");
     snprintf(out->process.log_path, sizeof out->process.log_path, "%s/mosquitto.log", folder);
     if (!out->program)
-        return FAIL(err, ERR_SETUP, "mosquitto is not installed: `apt-get install mosquitto`, or name a broker that "
+        return FAIL(err, ERR_SETUP,
+                    "mosquitto is not installed: `apt-get install mosquitto`, or name a broker that "
                     "runs with `broker: {host: ..., port: ...}`");
     if (!out->config_path)
         return FAIL(err, ERR_MEMORY, "out of memory");

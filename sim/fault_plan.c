@@ -49,7 +49,8 @@ const struct param_table fault_common_table = {
     .size = sizeof(struct fault_keys),
 };
 
-/* --- whom ---------------------------------------------------------------------------------------------------------- */
+/* --- whom ----------------------------------------------------------------------------------------------------------
+ */
 
 static void complain_of_clients(struct yaml_node node, const char *why, struct diags *diags)
 {
@@ -140,7 +141,8 @@ static void read_whom(struct yaml_node node, const struct fault_keys *keys, cons
         read_number(clients, limits, whom, diags);
 }
 
-/* --- the whole entry ----------------------------------------------------------------------------------------------- */
+/* --- the whole entry -----------------------------------------------------------------------------------------------
+ */
 
 static void read_when(struct yaml_node node, const struct fault_keys *keys, const struct fault_limits *limits,
                       struct fault_plan *out, struct diags *diags)
@@ -191,10 +193,8 @@ int fault_plan_read(struct yaml_node node, const struct fault_limits *limits, st
     memset(out, 0, sizeof *out);
     out->whom.group = -1;
     out->ops = read_kind(node, diags);
-    const struct joined_part parts[] = {{"fault", &fault_common_table},
-                                        {"kind", out->ops ? out->ops->params : NULL}};
-    if (joined_table_init(&out->table, "fault", parts, 2, &err) ||
-        !(out->keys = calloc(1, out->table.table.size))) {
+    const struct joined_part parts[] = {{"fault", &fault_common_table}, {"kind", out->ops ? out->ops->params : NULL}};
+    if (joined_table_init(&out->table, "fault", parts, 2, &err) || !(out->keys = calloc(1, out->table.table.size))) {
         diag_error(diags, yaml_place(node), "out of memory");
         return ERR_MEMORY;
     }
@@ -219,7 +219,8 @@ void fault_plan_fini(struct fault_plan *plan)
     memset(plan, 0, sizeof *plan);
 }
 
-/* --- the choice ---------------------------------------------------------------------------------------------------- */
+/* --- the choice ----------------------------------------------------------------------------------------------------
+ */
 
 static int compare_u32(const void *a, const void *b)
 {

@@ -11,8 +11,8 @@ enum whom_kind { WHOM_ALL, WHOM_COUNT, WHOM_SHARE, WHOM_LIST };
 
 struct whom {
     enum whom_kind kind;
-    size_t count; /* WHOM_COUNT */
-    double share; /* WHOM_SHARE: 0..1 */
+    size_t count;   /* WHOM_COUNT */
+    double share;   /* WHOM_SHARE: 0..1 */
     uint32_t *list; /* WHOM_LIST: client numbers, each once; owned */
     size_t num_list;
     int group; /* only clients of this group of the fleet; -1: of any */

@@ -13,7 +13,7 @@ enum barrier_stage {
     BARRIER_STRIKING, /* the faults were applied, their effect is not seen yet */
 };
 
-struct scheduled { /* one plan and what became of it */
+struct scheduled {        /* one plan and what became of it */
     struct strike strike; /* empty until victims were chosen */
     bool chosen;
     struct supervisor_timer timer; /* of `at:` */
@@ -101,7 +101,8 @@ static int choose_victims(struct fault_runner *runner, size_t i, size_t num_cand
     return status;
 }
 
-/* --- faults by time ------------------------------------------------------------------------------------------------ */
+/* --- faults by time ------------------------------------------------------------------------------------------------
+ */
 
 static size_t list_running(struct fault_runner *runner)
 {
@@ -124,7 +125,8 @@ static void time_has_come(struct supervisor_timer *timer)
     strike_step(&fault->strike);
 }
 
-/* --- barriers ------------------------------------------------------------------------------------------------------ */
+/* --- barriers ------------------------------------------------------------------------------------------------------
+ */
 
 static bool is_of_barrier(const struct fault_runner *runner, size_t i)
 {
@@ -237,7 +239,8 @@ static bool step_barrier(struct fault_runner *runner)
     }
 }
 
-/* --- the whole ----------------------------------------------------------------------------------------------------- */
+/* --- the whole -----------------------------------------------------------------------------------------------------
+ */
 
 void fault_runner_begin(struct fault_runner *runner)
 {

@@ -1,4 +1,5 @@
-/* One fault that is happening to its victims. Each goes through the stages below, moved by strike_step after any event. */
+/* One fault that is happening to its victims. Each goes through the stages below, moved by strike_step after any event.
+ */
 #ifndef FLOSIM_SIM_FAULT_STRIKE_H
 #define FLOSIM_SIM_FAULT_STRIKE_H
 

@@ -9,7 +9,7 @@
 enum { JOINED_MAX = 4 };
 
 struct joined_part {
-    const char *word; /* what the part is: "scheme" */
+    const char *word;                /* what the part is: "scheme" */
     const struct param_table *table; /* NULL: an empty part */
 };
 

@@ -6,7 +6,7 @@
 #define AT(member) offsetof(struct run_metrics, member)
 
 // clang-format off
-const struct metric metrics[] = {
+const struct metric metric_table[] = {
     {"rounds",          "",    PARAM_DOUBLE,   0, AT(rounds),          "rounds that produced a new global model"},
     {"lost_rounds",     "",    PARAM_DOUBLE,   0, AT(lost_rounds),     "rounds asked for that produced no new model"},
     {"accuracy",        "%",   PARAM_DOUBLE,   2, AT(accuracy),        "accuracy of the global model at the last validation"},
@@ -30,22 +30,22 @@ const struct metric metrics[] = {
 };
 // clang-format on
 
-const size_t num_metrics = sizeof metrics / sizeof *metrics;
+const size_t num_metrics = sizeof metric_table / sizeof *metric_table;
 
 const struct metric *metric_find(const char *name)
 {
     for (size_t i = 0; i < num_metrics; i++)
-        if (!strcmp(metrics[i].name, name))
-            return &metrics[i];
+        if (!strcmp(metric_table[i].name, name))
+            return &metric_table[i];
     return NULL;
 }
 
 const char *metric_nearest(const char *name)
 {
-    const char *names[sizeof metrics / sizeof *metrics];
+    const char *names[sizeof metric_table / sizeof *metric_table];
 
     for (size_t i = 0; i < num_metrics; i++)
-        names[i] = metrics[i].name;
+        names[i] = metric_table[i].name;
     return nearest_word(name, names, num_metrics);
 }
 
@@ -68,5 +68,5 @@ void metric_text(const struct metric *metric, double value, char *text, size_t s
 void metrics_help(FILE *out)
 {
     for (size_t i = 0; i < num_metrics; i++)
-        fprintf(out, "  %-16s %-4s %s\n", metrics[i].name, metrics[i].unit, metrics[i].help);
+        fprintf(out, "  %-16s %-4s %s\n", metric_table[i].name, metric_table[i].unit, metric_table[i].help);
 }

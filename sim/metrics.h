@@ -19,20 +19,20 @@ struct run_metrics {
 
 struct metric {
     const char *name;
-    const char *unit;      /* shown behind a value; "" for counts */
-    enum param_type type;  /* how a value is written: PARAM_DOUBLE or PARAM_DURATION */
-    int decimals;          /* when shown */
-    size_t offset;         /* of a double in struct run_metrics */
+    const char *unit;     /* shown behind a value; "" for counts */
+    enum param_type type; /* how a value is written: PARAM_DOUBLE or PARAM_DURATION */
+    int decimals;         /* when shown */
+    size_t offset;        /* of a double in struct run_metrics */
     const char *help;
 };
 
-extern const struct metric metrics[];
+extern const struct metric metric_table[];
 extern const size_t num_metrics;
 
-const struct metric *metric_find(const char *name);                /* NULL: none */
-const char *metric_nearest(const char *name);                      /* NULL: none is near */
+const struct metric *metric_find(const char *name); /* NULL: none */
+const char *metric_nearest(const char *name);       /* NULL: none is near */
 double metric_value(const struct metric *metric, const struct run_metrics *run);
 void metric_text(const struct metric *metric, double value, char *text, size_t size); /* "83.21 %", "none" */
-void metrics_help(FILE *out);                                      /* the table, for help and docs */
+void metrics_help(FILE *out);                                                         /* the table, for help and docs */
 
 #endif

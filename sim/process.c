@@ -16,7 +16,7 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 
-enum { TAIL_BYTES = 16384 };
+enum { TAIL_BYTES = 16384, STACK_BYTES = 256 * 1024 };
 
 size_t process_num_threads(void)
 {
@@ -80,8 +80,10 @@ int process_start(struct process *process, const struct process_entry *entry, st
     fflush(NULL); /* or the child would write what is buffered once more */
     pid_t pid = fork();
     if (pid < 0)
-        return FAIL(err, ERR_UNAVAILABLE, "cannot start %s: fork: %s; `ulimit -u` and the memory bound how many clients a "
-                    "machine takes", process->name, strerror(errno));
+        return FAIL(err, ERR_UNAVAILABLE,
+                    "cannot start %s: fork: %s; `ulimit -u` and the memory bound how many clients a "
+                    "machine takes",
+                    process->name, strerror(errno));
     if (pid == 0)
         run_child(process, entry, parent);
     setpgid(pid, pid); /* both sides do it: whoever is first */
@@ -94,45 +96,55 @@ int process_start(struct process *process, const struct process_entry *entry, st
 }
 
 struct stop_waiter {
+    pthread_t thread;
     void (*stop)(void *context);
     void *context;
 };
 
 static void *wait_for_stop(void *argument)
 {
-    struct stop_waiter waiter = *(struct stop_waiter *)argument;
+    struct stop_waiter *waiter = argument;
     sigset_t set;
-    int signo;
+    int signo, state;
 
-    free(argument);
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
-    if (!sigwait(&set, &signo))
-        waiter.stop(waiter.context);
+    int failed = sigwait(&set, &signo);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    if (!failed)
+        waiter->stop(waiter->context);
     return NULL;
 }
 
-int process_await_stop(void (*stop)(void *context), void *context, struct error *err)
+int stop_waiter_new(struct stop_waiter **out, void (*stop)(void *context), void *context, struct error *err)
 {
     struct stop_waiter *waiter = malloc(sizeof *waiter);
     pthread_attr_t attributes;
-    pthread_t thread;
 
     if (!waiter)
         return FAIL(err, ERR_MEMORY, "out of memory");
-    *waiter = (struct stop_waiter){stop, context};
+    *waiter = (struct stop_waiter){.stop = stop, .context = context};
     pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, 256 * 1024);
-    int failed = pthread_create(&thread, &attributes, wait_for_stop, waiter);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    int failed = pthread_create(&waiter->thread, &attributes, wait_for_stop, waiter);
     pthread_attr_destroy(&attributes);
     if (failed) {
         free(waiter);
         return FAIL(err, ERR_UNAVAILABLE, "cannot start a thread: %s", strerror(failed));
     }
+    *out = waiter;
     return OK;
+}
+
+void stop_waiter_free(struct stop_waiter *waiter)
+{
+    if (!waiter)
+        return;
+    pthread_cancel(waiter->thread); /* heard only in sigwait */
+    pthread_join(waiter->thread, NULL);
+    free(waiter);
 }
 
 void process_end_text(const struct process *process, char *text, size_t size)

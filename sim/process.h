@@ -1,5 +1,5 @@
-/* One child process of a simulation: started without exec (roles) or with it (the broker), and dead for certain when the
- * supervisor is. The supervisor's thread only. */
+/* One child process of a simulation: started without exec (roles) or with it (the broker), and dead for certain when
+ * the supervisor is. The supervisor's thread only. */
 #ifndef FLOSIM_SIM_PROCESS_H
 #define FLOSIM_SIM_PROCESS_H
 
@@ -12,9 +12,9 @@
 enum process_state { PROCESS_NONE, PROCESS_RUNNING, PROCESS_STOPPED, PROCESS_ENDED };
 
 struct process {
-    char name[64];     /* in messages: "leader", "client-007", "mosquitto" */
+    char name[64];      /* in messages: "leader", "client-007", "mosquitto" */
     char log_path[512]; /* where its output goes, appended */
-    pid_t pid;         /* of the last start */
+    pid_t pid;          /* of the last start */
     enum process_state state;
     bool end_expected; /* a fault or the end of the run asked for it */
     int exit_code;     /* PROCESS_ENDED: what it returned, or -1 … */
@@ -24,7 +24,7 @@ struct process {
 struct process_entry {
     int (*run)(void *context); /* in the child; its value is the exit code */
     void *context;
-    /* Roles take SIGTERM through process_await_stop and keep it blocked; a program that is executed wants the usual
+    /* Roles take SIGTERM through a stop_waiter and keep it blocked; a program that is executed wants the usual
      * dispositions. */
     bool unblock_signals;
     const int *close_fds; /* the supervisor's own descriptors */
@@ -38,8 +38,10 @@ size_t process_num_threads(void);
  * to its log. ERR_INTERNAL where more than one thread runs, ERR_UNAVAILABLE where the system has no process left. */
 int process_start(struct process *process, const struct process_entry *entry, struct error *err);
 
-/* In a child: a thread that waits for SIGTERM, SIGINT or SIGHUP and then calls `stop` (once). */
-int process_await_stop(void (*stop)(void *context), void *context, struct error *err);
+/* In a child: a thread that waits for SIGTERM, SIGINT or SIGHUP and then calls `stop`, once. */
+struct stop_waiter;
+int stop_waiter_new(struct stop_waiter **out, void (*stop)(void *context), void *context, struct error *err);
+void stop_waiter_free(struct stop_waiter *waiter); /* `stop` is not called any more; NULL is legal */
 
 /* "killed by SIGSEGV", "exit code 3" for a process that ended. Fills text. */
 void process_end_text(const struct process *process, char *text, size_t size);

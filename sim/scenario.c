@@ -19,7 +19,8 @@ static bool is_given(struct yaml_node node)
     return node.doc && !yaml_is_null(node);
 }
 
-/* --- data ---------------------------------------------------------------------------------------------------------- */
+/* --- data ----------------------------------------------------------------------------------------------------------
+ */
 
 static void unknown_member(const struct scenario_reading *r, struct yaml_node node, const char *key,
                            const char *const *names, size_t n)
@@ -96,8 +97,7 @@ static void read_data(const struct scenario_reading *r)
     const struct joined_part parts[] = {{"data", &data_common_table},
                                         {"source", data->source ? data->source->params : NULL},
                                         {"scheme", data->scheme ? data->scheme->params : NULL}};
-    if (joined_table_init(&data->table, "data", parts, 3, &err) ||
-        !(data->keys = calloc(1, data->table.table.size))) {
+    if (joined_table_init(&data->table, "data", parts, 3, &err) || !(data->keys = calloc(1, data->table.table.size))) {
         diag_error(r->diags, data->place, "out of memory");
         return;
     }
@@ -106,7 +106,8 @@ static void read_data(const struct scenario_reading *r)
     data->scheme_args = (const char *)data->keys + data->table.at[2];
 }
 
-/* --- broker, state, fleet ------------------------------------------------------------------------------------------ */
+/* --- broker, state, fleet ------------------------------------------------------------------------------------------
+ */
 
 static void read_broker(const struct scenario_reading *r)
 {
@@ -117,8 +118,10 @@ static void read_broker(const struct scenario_reading *r)
     if (r->scenario->embedded_broker)
         return;
     if (text)
-        diag_error(r->diags, yaml_place(node), "`broker` must be `embedded` or a mapping such as {host: localhost, "
-                   "port: 1883}, found `%s`", text);
+        diag_error(r->diags, yaml_place(node),
+                   "`broker` must be `embedded` or a mapping such as {host: localhost, "
+                   "port: 1883}, found `%s`",
+                   text);
     else
         params_read(&broker_table, node, &r->scenario->broker, r->diags);
 }
@@ -128,7 +131,8 @@ static void check_state(const struct scenario_reading *r)
     bool redis = r->scenario->keys.state.state_location == 1;
 
     if (redis && !store_kind_find("redis"))
-        diag_error(r->diags, scenario_place(r, "state"), "`state.state_location`: this flosim has no store `redis`; use "
+        diag_error(r->diags, scenario_place(r, "state"),
+                   "`state.state_location`: this flosim has no store `redis`; use "
                    "`inmemory`");
 }
 
@@ -152,7 +156,8 @@ static void read_fleet(const struct scenario_reading *r)
         diag_error(r->diags, scenario_place(r, "fleet"), "%s", err.message);
 }
 
-/* --- faults, expectations ------------------------------------------------------------------------------------------ */
+/* --- faults, expectations ------------------------------------------------------------------------------------------
+ */
 
 static size_t read_items(const struct scenario_reading *r, struct yaml_node node, const char *key)
 {
@@ -199,7 +204,8 @@ static void read_expectations(const struct scenario_reading *r)
     }
 }
 
-/* --- the whole ----------------------------------------------------------------------------------------------------- */
+/* --- the whole -----------------------------------------------------------------------------------------------------
+ */
 
 static void check_recorded(const struct scenario_reading *r)
 {
@@ -214,8 +220,10 @@ static void check_recorded(const struct scenario_reading *r)
         memcpy(&was, (const char *)&r->scenario->keys.recorded + offset, sizeof was);
         memcpy(&is, (const char *)&now + offset, sizeof is);
         if (was && strcmp(was, is))
-            diag_warning(r->diags, scenario_place(r, "recorded"), "ran with %s %s, this is %s: results may differ in their "
-                         "last bits", recorded_table.rows[i].name, was, is);
+            diag_warning(r->diags, scenario_place(r, "recorded"),
+                         "ran with %s %s, this is %s: results may differ in their "
+                         "last bits",
+                         recorded_table.rows[i].name, was, is);
     }
     params_free(&recorded_table, &now);
 }
@@ -357,8 +365,8 @@ char *scenario_find(const struct scenario *scenario, const char *path)
     return NULL;
 }
 
-static const char *const telling_keys[] = {"clients", "data", "session", "session_file", "faults", "expect", "fleet",
-                                           NULL};
+static const char *const telling_keys[] = {"clients", "data",   "session", "session_file",
+                                           "faults",  "expect", "fleet",   NULL};
 
 static void check_scenario(struct yaml_node root, const char *path, struct diags *diags)
 {

@@ -46,11 +46,14 @@ static int compare_shapes(const struct dataset *dataset, const struct model *mod
     shape_text(item_dims, item, item_text);
     shape_text(input_dims, input, input_text);
     if ((size_t)item_size != model_input_size(model))
-        return FAIL(err, ERR_INVALID, "an item is %s, but the model takes %s; `padding` and the model's `input` must fit",
-                    item_text, input_text);
+        return FAIL(err, ERR_INVALID,
+                    "an item is %s, but the model takes %s; `padding` and the model's `input` must fit", item_text,
+                    input_text);
     if (dataset->num_classes > 0 && (size_t)dataset->num_classes > model_output_size(model))
-        return FAIL(err, ERR_INVALID, "it has %d classes, but the model tells only %zu apart; set "
-                    "model_config.model_args.num_classes", (int)dataset->num_classes, model_output_size(model));
+        return FAIL(err, ERR_INVALID,
+                    "it has %d classes, but the model tells only %zu apart; set "
+                    "model_config.model_args.num_classes",
+                    (int)dataset->num_classes, model_output_size(model));
     return OK;
 }
 

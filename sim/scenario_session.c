@@ -5,6 +5,9 @@
 #include "sim/scenario_reading.h"
 #include "util/fs.h"
 
+/* The simulator submits once everybody is registered, so this is not to be seen. */
+enum { MAX_WAIT_S = 60 };
+
 static bool is_given(struct yaml_node node)
 {
     return node.doc && !yaml_is_null(node);
@@ -68,13 +71,16 @@ static void find_folder(const struct scenario *s, char **folder)
 static void complete(struct scenario *s, struct yaml_node session)
 {
     struct session_config *config = &s->session;
+    struct yaml_node wait = key_of(session, "session_config", "wait_for_clients");
 
     find_folder(s, &config->server_training_config.model_dir);
     find_folder(s, &config->benchmark_config.model_dir);
     if (!key_of(session, "session_config", "seed").doc)
         config->session_config.seed = s->keys.seed;
-    if (!yaml_get(key_of(session, "session_config", "wait_for_clients"), "min_clients").doc)
+    if (!yaml_get(wait, "min_clients").doc)
         config->session_config.wait_for_clients.min_clients = s->keys.clients;
+    if (!yaml_get(wait, "max_wait_s").doc)
+        config->session_config.wait_for_clients.max_wait_s = MAX_WAIT_S;
 }
 
 /* The leader looks models up in one folder (models_dir_path). */

@@ -1,11 +1,11 @@
 #include "sim/scenario.h"
 
-#define AT(member) offsetof(struct scenario_keys, member)
-#define DATA(member) offsetof(struct data_keys, member)
-#define BROKER(member) offsetof(struct broker_keys, member)
-#define STATE(member) offsetof(struct state_keys, member)
+#define AT(member)       offsetof(struct scenario_keys, member)
+#define DATA(member)     offsetof(struct data_keys, member)
+#define BROKER(member)   offsetof(struct broker_keys, member)
+#define STATE(member)    offsetof(struct state_keys, member)
 #define RECORDED(member) offsetof(struct recorded_keys, member)
-#define NUM(rows) (sizeof(rows) / sizeof *(rows))
+#define NUM(rows)        (sizeof(rows) / sizeof *(rows))
 
 static const char *const locations[] = {"inmemory", "redis", NULL};
 static const char *const clocks[] = {"real", NULL};

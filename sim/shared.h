@@ -18,7 +18,7 @@
 struct round_record {
     int64_t round; /* from 0 */
     uint32_t selected, merged, failed;
-    bool made_model, validated;
+    bool validated;
     double accuracy, loss; /* of the global model on the validation set: percent, mean; valid where validated */
     double train_loss;     /* mean over the clients' last losses */
     double seconds;        /* wall */
@@ -29,12 +29,12 @@ struct leader_block {
     struct probes probes;
     _Atomic int32_t rest_port; /* 0 until the port is open */
     _Atomic uint32_t active_clients;
-    _Atomic int64_t round; /* in progress; -1: none yet */
-    _Atomic int64_t selected_round; /* the last round whose selection is complete in the client blocks */
+    _Atomic int64_t round;               /* in progress; -1: none yet */
+    _Atomic int64_t selected_round;      /* the last round whose selection is complete in the client blocks */
     _Atomic uint32_t selected, answered; /* of the round in progress */
     _Atomic uint32_t rounds_finished;    /* entries of the round records that are whole */
     _Atomic uint64_t updates_sent, updates_merged, updates_refused, updates_failed;
-    _Atomic uint64_t bytes_down, bytes_up; /* leader to clients, clients to leader */
+    _Atomic uint64_t lost_rounds;   /* selections from which no new model came */
     _Atomic uint32_t session_stage; /* enum session_stage */
     char reason[256];               /* why it ended, once it is finished or failed */
 };
@@ -44,17 +44,15 @@ enum session_stage { STAGE_NONE, STAGE_RUNNING, STAGE_FINISHED, STAGE_FAILED };
 struct client_block {
     /* the supervisor */
     char id[UUID_TEXT];
-    struct probes probes; /* armed by the supervisor, met by the client */
-    _Atomic uint32_t starts; /* how often a process was started for this client */
+    struct probes probes;        /* armed by the supervisor, met by the client */
+    _Atomic uint32_t starts;     /* how often a process was started for this client */
     _Atomic int64_t pss_idle_kb; /* once everybody is registered; 0: not sampled */
-    /* the client */
-    _Atomic uint32_t trainings, validations, benchmarks;
-    _Atomic int64_t pss_training_kb; /* at the end of a training, buffers still in memory; 0: not sampled */
     /* the leader */
-    _Atomic uint32_t active;      /* 1: in the roster and reachable */
-    _Atomic uint32_t activations; /* how often it became active */
-    _Atomic int64_t selected_round; /* the last round that it was asked to train in; -1: none */
-    _Atomic uint32_t failures;      /* requests that it failed or that were lost with it */
+    _Atomic uint32_t active;         /* 1: in the roster and reachable */
+    _Atomic uint32_t activations;    /* how often it became active */
+    _Atomic int64_t selected_round;  /* the last round that it was asked to train in; -1: none */
+    _Atomic uint32_t failures;       /* requests that it failed or that were lost with it */
+    _Atomic int64_t pss_training_kb; /* the largest that it reported with an answer; 0: none */
 };
 
 struct shared; /* opaque: where the parts lie */

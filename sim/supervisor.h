@@ -1,6 +1,6 @@
 /* The supervisor: one thread that starts processes, hears of their ends, stops, signals and news, and sleeps otherwise.
- * Everything comes through one poll() on a signalfd (SIGCHLD, SIGINT, SIGTERM, SIGHUP) and the eventfd that the children
- * kick; its timeout is the next timer. Nothing is asked at intervals. */
+ * Everything comes through one poll() on a signalfd (SIGCHLD, SIGINT, SIGTERM, SIGHUP) and the eventfd that the
+ * children kick; its timeout is the next timer. Nothing is asked at intervals. */
 #ifndef FLOSIM_SIM_SUPERVISOR_H
 #define FLOSIM_SIM_SUPERVISOR_H
 
@@ -56,8 +56,8 @@ int supervisor_wait(struct supervisor *supervisor, bool (*done)(void *context), 
 /* SIGINT, SIGTERM or SIGHUP that came, or 0. */
 int supervisor_interrupted(const struct supervisor *supervisor);
 
-/* End these processes: SIGTERM (stopped ones go on first), SIGKILL for those that are still there after grace_ns or when
- * a second interrupt comes. Returns when all have ended; how many had to be killed. */
+/* End these processes: SIGTERM (stopped ones go on first), SIGKILL for those that are still there after grace_ns or
+ * when a second interrupt comes. Returns when all have ended; how many had to be killed. */
 size_t supervisor_end(struct supervisor *supervisor, struct process *const *processes, size_t n, uint64_t grace_ns);
 
 #endif

@@ -1,0 +1,103 @@
+/* A client's process: the role of src/worker, lent its part of the shared data, a compute slot and a device to model.
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "sim/role_config.h"
+#include "worker/worker.h"
+
+static struct client_block *block_of(const struct client_start *start)
+{
+    return shared_client(start->simulation->shared, start->index);
+}
+
+static bool acquire_slot(void *context, bool (*stop)(void *stop_context), void *stop_context)
+{
+    const struct client_start *start = context;
+
+    return slots_acquire(shared_slots(start->simulation->shared), shared_slot_owner(block_of(start), start->index),
+                         stop, stop_context);
+}
+
+static void release_slot(void *context)
+{
+    const struct client_start *start = context;
+
+    slots_release(shared_slots(start->simulation->shared), shared_slot_owner(block_of(start), start->index));
+}
+
+static double compute_seconds(void *context, double flops)
+{
+    const struct client_start *start = context;
+
+    return fleet_compute_seconds(&start->simulation->scenario.fleet, start->index, flops);
+}
+
+static double transfer_seconds(void *context, size_t bytes_down, size_t bytes_up)
+{
+    const struct client_start *start = context;
+
+    return fleet_transfer_seconds(&start->simulation->scenario.fleet, start->index, bytes_down, bytes_up);
+}
+
+static struct worker_host make_host(struct client_start *start)
+{
+    const struct scenario *scenario = &start->simulation->scenario;
+    bool modelled = scenario->keys.time == 0;
+
+    return (struct worker_host){
+        .client_id = block_of(start)->id,
+        .dataset_id = scenario->session.client_training_config.dataset,
+        .train = &start->view,
+        .local_validation_fraction = scenario->data.keys->local_validation_fraction,
+        .probes = &block_of(start)->probes,
+        .acquire_slot = acquire_slot,
+        .release_slot = release_slot,
+        .compute_seconds = modelled ? compute_seconds : NULL,
+        .transfer_seconds = modelled ? transfer_seconds : NULL,
+        .idle_to_modelled = modelled && fleet_is_declared(&scenario->fleet, start->index),
+        .context = start,
+    };
+}
+
+static void stop(void *worker)
+{
+    worker_stop(worker);
+}
+
+static int run(struct client_start *start, const struct worker_config *config, const struct log *log, struct error *err)
+{
+    struct worker_host host = make_host(start);
+    struct worker *worker = NULL;
+    struct stop_waiter *waiter = NULL;
+    int status = worker_new(&worker, config, &host, log, err);
+
+    if (status)
+        return status;
+    status = stop_waiter_new(&waiter, stop, worker, err);
+    if (status == OK)
+        status = worker_run(worker, err);
+    stop_waiter_free(waiter);
+    worker_free(worker);
+    return status;
+}
+
+int client_process_run(void *context)
+{
+    struct client_start *start = context;
+    struct worker_config config;
+    struct error err = ERROR_INIT;
+    struct log log;
+
+    worker_tune_process();
+    log_init(&log, STDERR_FILENO, start->simulation->options->log_level, "worker",
+             start->simulation->clients[start->index].name);
+    int status = role_config_client(start->simulation, start->index, &config, &err);
+    if (status == OK) {
+        status = run(start, &config, &log, &err);
+        params_free(&worker_config_table, &config);
+    }
+    if (status)
+        log_write(&log, LOG_ERROR, "simulation", "%s", err.message);
+    return status_exit_code(status);
+}

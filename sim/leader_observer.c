@@ -1,0 +1,166 @@
+/* From the leader's events to shared memory, in the leader's process, on its loop's thread. One row per event. */
+#include <string.h>
+
+#include "sim/simulation.h"
+
+static int64_t integer(const json_t *fields, const char *key)
+{
+    return (int64_t)json_integer_value(json_object_get(fields, key));
+}
+
+static double number(const json_t *fields, const char *key)
+{
+    return json_number_value(json_object_get(fields, key));
+}
+
+/* NULL: the event is about nobody of ours. */
+static struct client_block *client_of(struct simulation *s, const json_t *id)
+{
+    long index = simulation_client_number(s, json_string_value(id));
+
+    return index < 0 ? NULL : shared_client(s->shared, (size_t)index);
+}
+
+static void session_started(struct simulation *s, const json_t *fields)
+{
+    (void)fields;
+    atomic_store(&shared_leader(s->shared)->session_stage, STAGE_RUNNING);
+}
+
+/* A round of several selections (one was lost, or clients are asked one by one) adds them up. */
+static void selected(struct simulation *s, const json_t *fields)
+{
+    struct leader_block *leader = shared_leader(s->shared);
+    const json_t *ids = json_object_get(fields, "clients");
+    int64_t round = integer(fields, "round") - 1;
+    size_t i;
+    const json_t *id;
+
+    if (atomic_load(&leader->round) != round) {
+        atomic_store(&leader->selected, 0);
+        atomic_store(&leader->answered, 0);
+        atomic_store(&leader->round, round);
+    }
+    json_array_foreach(ids, i, id)
+    {
+        struct client_block *client = client_of(s, id);
+
+        if (client)
+            atomic_store(&client->selected_round, round);
+    }
+    atomic_fetch_add(&leader->selected, (uint32_t)json_array_size(ids));
+    atomic_fetch_add(&leader->updates_sent, json_array_size(ids));
+    atomic_store(&leader->selected_round, round); /* last: whoever sees it sees the rest */
+}
+
+static void update(struct simulation *s, const json_t *fields)
+{
+    struct leader_block *leader = shared_leader(s->shared);
+    struct client_block *client = client_of(s, json_object_get(fields, "client"));
+    int64_t pss_kb = integer(fields, "pss_kb");
+
+    atomic_fetch_add(&leader->answered, 1);
+    atomic_fetch_add(&leader->updates_merged, 1);
+    if (client && pss_kb > atomic_load(&client->pss_training_kb))
+        atomic_store(&client->pss_training_kb, pss_kb);
+}
+
+static void failure(struct simulation *s, const json_t *fields)
+{
+    struct leader_block *leader = shared_leader(s->shared);
+    struct client_block *client = client_of(s, json_object_get(fields, "client"));
+    const char *kind = json_string_value(json_object_get(fields, "kind"));
+
+    atomic_fetch_add(&leader->answered, 1);
+    atomic_fetch_add(kind && !strcmp(kind, "refused") ? &leader->updates_refused : &leader->updates_failed, 1);
+    if (client)
+        atomic_fetch_add(&client->failures, 1);
+}
+
+static void round_ended(struct simulation *s, const json_t *fields)
+{
+    struct leader_block *leader = shared_leader(s->shared);
+    uint32_t n = atomic_load(&leader->rounds_finished);
+
+    if (n >= shared_max_rounds(s->shared))
+        return;
+    *shared_round(s->shared, n) = (struct round_record){
+        .round = integer(fields, "round") - 1,
+        .selected = (uint32_t)integer(fields, "selected"),
+        .merged = (uint32_t)integer(fields, "merged"),
+        .failed = (uint32_t)integer(fields, "failed") + (uint32_t)integer(fields, "refused"),
+        .validated = json_is_number(json_object_get(fields, "accuracy")),
+        .accuracy = number(fields, "accuracy"),
+        .loss = number(fields, "loss"),
+        .train_loss = number(fields, "train_loss"),
+        .seconds = number(fields, "duration_s"),
+    };
+    atomic_store(&leader->rounds_finished, n + 1);
+}
+
+static void round_lost(struct simulation *s, const json_t *fields)
+{
+    (void)fields;
+    atomic_fetch_add(&shared_leader(s->shared)->lost_rounds, 1);
+}
+
+static void session_finished(struct simulation *s, const json_t *fields)
+{
+    struct leader_block *leader = shared_leader(s->shared);
+    const json_t *ledger = json_object_get(fields, "ledger");
+    const char *status = json_string_value(json_object_get(fields, "status"));
+    const char *reason = json_string_value(json_object_get(fields, "reason"));
+
+    atomic_store(&leader->updates_sent, (uint64_t)integer(ledger, "sent"));
+    atomic_store(&leader->updates_merged, (uint64_t)integer(ledger, "merged"));
+    atomic_store(&leader->updates_refused, (uint64_t)integer(ledger, "refused"));
+    atomic_store(&leader->updates_failed, (uint64_t)integer(ledger, "failed"));
+    atomic_store(&leader->lost_rounds, (uint64_t)integer(fields, "lost_rounds"));
+    snprintf(leader->reason, sizeof leader->reason, "%s", reason ? reason : "");
+    atomic_store(&leader->session_stage, status && !strcmp(status, "finished") ? STAGE_FINISHED : STAGE_FAILED);
+}
+
+static void client_active(struct simulation *s, const json_t *fields)
+{
+    struct client_block *client = client_of(s, json_object_get(fields, "client"));
+
+    if (!client || atomic_exchange(&client->active, 1))
+        return;
+    atomic_fetch_add(&client->activations, 1);
+    atomic_fetch_add(&shared_leader(s->shared)->active_clients, 1);
+}
+
+static void client_inactive(struct simulation *s, const json_t *fields)
+{
+    struct client_block *client = client_of(s, json_object_get(fields, "client"));
+
+    if (client && atomic_exchange(&client->active, 0))
+        atomic_fetch_sub(&shared_leader(s->shared)->active_clients, 1);
+}
+
+static const struct {
+    const char *event;
+    void (*take)(struct simulation *simulation, const json_t *fields);
+} rows[] = {
+    {"update", update},
+    {"client_active", client_active},
+    {"client_inactive", client_inactive},
+    {"selected", selected},
+    {"failure", failure},
+    {"round", round_ended},
+    {"round_lost", round_lost},
+    {"session_started", session_started},
+    {"session_finished", session_finished},
+};
+
+void leader_observer(void *context, const char *event, const json_t *fields)
+{
+    struct simulation *simulation = context;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (!strcmp(rows[i].event, event)) {
+            rows[i].take(simulation, fields);
+            shared_notify(simulation->shared);
+            return;
+        }
+}

@@ -1,0 +1,126 @@
+#include "sim/progress.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util/clock.h"
+
+#define REDRAW_NS ((uint64_t)50000000)
+
+enum { BAR_CELLS = 24 };
+
+void progress_init(struct progress *progress, FILE *out, bool quiet, int64_t num_rounds)
+{
+    *progress = (struct progress){
+        .out = out, .quiet = quiet, .terminal = !quiet && isatty(fileno(out)), .num_rounds = num_rounds};
+}
+
+static void clear_bar(struct progress *progress)
+{
+    if (progress->bar_is_shown)
+        fputs("\r\033[K", progress->out);
+    progress->bar_is_shown = false;
+}
+
+void progress_say(struct progress *progress, const char *format, ...)
+{
+    va_list args;
+
+    if (progress->quiet)
+        return;
+    clear_bar(progress);
+    va_start(args, format);
+    vfprintf(progress->out, format, args);
+    va_end(args);
+    fputc('\n', progress->out);
+    fflush(progress->out);
+}
+
+static void figures_text(const struct round_record *record, char *text, size_t size)
+{
+    if (record->validated)
+        snprintf(text, size, "accuracy %6.2f %%  loss %.4f", record->accuracy, record->loss);
+    else
+        snprintf(text, size, "not validated");
+}
+
+static void say_round(struct progress *progress, const struct round_record *record)
+{
+    char figures[64];
+
+    figures_text(record, figures, sizeof figures);
+    progress_say(progress,
+                 "round %3" PRId64 "/%" PRId64 "  %s  %" PRIu32 " selected, %" PRIu32 " merged, %" PRIu32
+                 " failed  %.2f s",
+                 record->round + 1, progress->num_rounds, figures, record->selected, record->merged, record->failed,
+                 record->seconds);
+}
+
+static void say_new_rounds(struct progress *progress, struct shared *shared)
+{
+    uint32_t finished = atomic_load(&shared_leader(shared)->rounds_finished);
+
+    for (; progress->lines < finished; progress->lines++)
+        say_round(progress, shared_round(shared, progress->lines));
+}
+
+static double mean_round_s(const struct progress *progress, struct shared *shared)
+{
+    double sum = 0;
+
+    for (uint32_t i = 0; i < progress->lines; i++)
+        sum += shared_round(shared, i)->seconds;
+    return progress->lines ? sum / progress->lines : 0;
+}
+
+static void cells_text(uint32_t answered, uint32_t selected, char text[BAR_CELLS + 1])
+{
+    size_t full = selected ? (size_t)answered * BAR_CELLS / selected : 0;
+
+    memset(text, '.', BAR_CELLS);
+    memset(text, '#', full < BAR_CELLS ? full : BAR_CELLS);
+    text[BAR_CELLS] = '\0';
+}
+
+static void draw_bar(struct progress *progress, struct shared *shared)
+{
+    struct leader_block *leader = shared_leader(shared);
+    uint32_t selected = atomic_load(&leader->selected), answered = atomic_load(&leader->answered);
+    int64_t round = atomic_load(&leader->round), left = progress->num_rounds - progress->lines;
+    double round_s = mean_round_s(progress, shared);
+    char cells[BAR_CELLS + 1], figures[64] = "";
+
+    if (progress->lines > 0)
+        figures_text(shared_round(shared, progress->lines - 1), figures, sizeof figures);
+    cells_text(answered, selected, cells);
+    clear_bar(progress);
+    fprintf(progress->out,
+            "round %" PRId64 "/%" PRId64 " [%s] %" PRIu32 "/%" PRIu32 " clients  %s  %.2f s/round  %.0f s left",
+            round + 1, progress->num_rounds, cells, answered, selected, figures, round_s, round_s * (double)left);
+    fflush(progress->out);
+    progress->bar_is_shown = true;
+}
+
+void progress_update(struct progress *progress, struct shared *shared)
+{
+    uint64_t now = clock_now_ns(&clock_system);
+
+    if (progress->quiet)
+        return;
+    say_new_rounds(progress, shared);
+    if (!progress->terminal || now - progress->drawn_ns < REDRAW_NS || atomic_load(&shared_leader(shared)->round) < 0)
+        return;
+    progress->drawn_ns = now;
+    draw_bar(progress, shared);
+}
+
+void progress_end(struct progress *progress, struct shared *shared)
+{
+    if (progress->quiet)
+        return;
+    say_new_rounds(progress, shared);
+    clear_bar(progress);
+    fflush(progress->out);
+}

@@ -1,0 +1,89 @@
+#include "sim/role_config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How long a role waits for the broker: it is there already, but a thousand clients call at once. */
+#define BROKER_PATIENCE_S 120.0
+
+static bool set_text(char **field, const char *value)
+{
+    free(*field);
+    *field = value ? strdup(value) : NULL;
+    return *field || !value;
+}
+
+static bool set_format(char **field, const char *format, const char *folder, size_t number)
+{
+    free(*field);
+    if (asprintf(field, format, folder, number) < 0)
+        *field = NULL;
+    return *field != NULL;
+}
+
+static bool set_broker(const struct simulation *simulation, struct mqtt_config *mqtt)
+{
+    const struct broker_keys *keys = &simulation->scenario.broker;
+    bool ok = set_text(&mqtt->mqtt_broker, simulation->broker_host);
+
+    mqtt->mqtt_broker_port = simulation->broker_port;
+    if (simulation->scenario.embedded_broker)
+        return ok;
+    return ok & set_text(&mqtt->username, keys->username) & set_text(&mqtt->password_file, keys->password_file) &
+           set_text(&mqtt->topic_prefix, keys->topic_prefix ? keys->topic_prefix : "");
+}
+
+/* models/LeNet5 -> models */
+static char *parent_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+}
+
+static bool set_state(const struct scenario *scenario, struct leader_config *out)
+{
+    out->state.state_location = scenario->keys.state.state_location;
+    out->state.state_port = scenario->keys.state.state_port;
+    return set_text(&out->state.state_hostname, scenario->keys.state.state_hostname);
+}
+
+int role_config_leader(const struct simulation *simulation, struct leader_config *out, struct error *err)
+{
+    const char *model_dir = simulation->scenario.session.server_training_config.model_dir;
+    bool ok;
+
+    params_defaults(&leader_config_table, out);
+    out->comm_config.mqtt.mqtt_sub_timeout_s = 0; /* the simulator submits when everybody is registered */
+    out->comm_config.restful.rest_port = 0;
+    ok = set_broker(simulation, &out->comm_config.mqtt) & set_state(&simulation->scenario, out) &
+         set_text(&out->comm_config.restful.rest_hostname, "127.0.0.1") &
+         set_format(&out->temp_dir_path, "%s/leader", simulation->folder.temp, 0) &
+         set_format(&out->checkpoint_dir_path, "%s/checkpoints", simulation->folder.path, 0) &
+         set_text(&out->validation_data_dir_path, NULL);
+    free(out->models_dir_path);
+    out->models_dir_path = parent_of(model_dir);
+    if (ok && out->models_dir_path)
+        return OK;
+    params_free(&leader_config_table, out);
+    return FAIL(err, ERR_MEMORY, "out of memory");
+}
+
+int role_config_client(const struct simulation *simulation, size_t client, struct worker_config *out, struct error *err)
+{
+    bool ok;
+
+    params_defaults(&worker_config_table, out);
+    out->comm_config.mqtt.mqtt_sub_timeout_s = BROKER_PATIENCE_S;
+    out->comm_config.grpc.sync_port = 0;
+    out->threads = 1;
+    ok = set_broker(simulation, &out->comm_config.mqtt) &
+         set_text(&out->comm_config.mqtt.client_name, simulation->clients[client].name) &
+         set_text(&out->comm_config.grpc.bind, "127.0.0.1") & set_text(&out->comm_config.grpc.advertise, NULL) &
+         set_format(&out->general_config.temp_dir_path, "%s/client-%03zu", simulation->folder.temp, client);
+    if (ok)
+        return OK;
+    params_free(&worker_config_table, out);
+    return FAIL(err, ERR_MEMORY, "out of memory");
+}

@@ -1,0 +1,201 @@
+#include "sim/simulation.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/simulation_internal.h"
+#include "sim/simulation_report.h"
+
+enum { END_GRACE_S = 15 };
+
+/* --- what the supervisor hears -------------------------------------------------------------------------------------
+ */
+
+static void fail_with_tail(struct simulation *s, const struct process *process, const char *what)
+{
+    struct error err = ERROR_INIT;
+    char how[64];
+    char *tail = process_log_tail(process, LOG_TAIL_LINES);
+
+    process_end_text(process, how, sizeof how);
+    error_set(&err, ERR_UNAVAILABLE, __FILE__, __LINE__, "%s (%s)%s%s", what, how, tail && *tail ? ":\n" : "",
+              tail ? tail : "");
+    supervisor_fail(s->supervisor, &err);
+    free(tail);
+}
+
+static size_t number_of(const struct simulation *s, const struct process *process)
+{
+    return (size_t)(process - s->clients);
+}
+
+static bool is_client(const struct simulation *s, const struct process *process)
+{
+    return process >= s->clients && process < s->clients + s->num_clients;
+}
+
+static void client_ended(struct simulation *s, struct process *process)
+{
+    size_t client = number_of(s, process);
+    char how[64];
+
+    slots_reclaim(shared_slots(s->shared), shared_slot_owner(shared_client(s->shared, client), client));
+    process_end_text(process, how, sizeof how);
+    if (s->session_runs)
+        s->has_died[client] = true;
+    if (process->end_expected)
+        return;
+    s->num_crashed++;
+    event_log_write(&s->events, "client-ended", json_pack("{s:I, s:s}", "client", (json_int_t)client, "how", how));
+    if (s->session_runs)
+        progress_say(&s->progress, "warning: %s ended by itself (%s); see %s", process->name, how, process->log_path);
+    else
+        fail_with_tail(s, process, process->name);
+}
+
+static void ended(void *context, struct process *process)
+{
+    struct simulation *s = context;
+
+    if (is_client(s, process))
+        client_ended(s, process);
+    else if (process == &s->leader && !process->end_expected)
+        fail_with_tail(s, process, "the leader ended by itself");
+    else if (process == &s->broker.process && !process->end_expected && s->broker_port)
+        fail_with_tail(s, process, "the broker ended by itself");
+    if (s->faults)
+        fault_runner_step(s->faults);
+}
+
+/* A stopped client computes nothing: somebody else may. */
+static void stopped(void *context, struct process *process)
+{
+    struct simulation *s = context;
+    size_t client = number_of(s, process);
+
+    if (is_client(s, process))
+        slots_reclaim(shared_slots(s->shared), shared_slot_owner(shared_client(s->shared, client), client));
+    if (s->faults)
+        fault_runner_step(s->faults);
+}
+
+static void notified(void *context)
+{
+    struct simulation *s = context;
+
+    if (!s->shared)
+        return;
+    if (s->faults)
+        fault_runner_step(s->faults);
+    progress_update(&s->progress, s->shared);
+}
+
+/* --- the end -------------------------------------------------------------------------------------------------------
+ */
+
+static void end_one(struct simulation *s, struct process *process)
+{
+    struct process *one[] = {process};
+
+    if (supervisor_end(s->supervisor, one, 1, END_GRACE_S * SECOND) > 0)
+        progress_say(&s->progress, "warning: %s had to be killed", process->name);
+}
+
+static void end_clients(struct simulation *s)
+{
+    struct process **all = calloc(s->num_clients, sizeof(struct process *));
+
+    for (size_t i = 0; all && i < s->num_clients; i++)
+        all[i] = &s->clients[i];
+    size_t killed = all ? supervisor_end(s->supervisor, all, s->num_clients, END_GRACE_S * SECOND) : 0;
+    if (killed > 0)
+        progress_say(&s->progress, "warning: %zu client(s) had to be killed", killed);
+    free(all);
+}
+
+/* The leader first, so that it does not take the clients' leaving for failures; the broker last. */
+static void end_processes(struct simulation *s)
+{
+    if (!s->supervisor || !s->clients)
+        return;
+    end_one(s, &s->leader);
+    end_one(s, &s->submitter);
+    end_clients(s);
+    end_one(s, &s->broker.process);
+}
+
+static int run_processes(struct simulation *s, struct error *err)
+{
+    int status = simulation_start_leader(s, err);
+
+    if (status == OK)
+        status = simulation_start_clients(s, err);
+    if (status)
+        return status;
+    simulation_sample_memory(s);
+    return simulation_run_session(s, err);
+}
+
+static void fini(struct simulation *s)
+{
+    fault_runner_free(s->faults);
+    supervisor_free(s->supervisor);
+    shared_free(s->shared);
+    broker_fini(&s->broker);
+    event_log_close(&s->events);
+    run_folder_fini(&s->folder);
+    free(s->clients);
+    free(s->starts);
+    free(s->by_id);
+    free(s->has_died);
+    scenario_data_fini(&s->data);
+    scenario_fini(&s->scenario);
+}
+
+static int load(struct simulation *s, struct diags *diags)
+{
+    int status = scenario_load(s->options->path, s->options->overrides, &s->scenario, diags);
+
+    if (status == OK)
+        status = scenario_load_data(&s->scenario, &s->data, diags);
+    diags_print(diags, stderr);
+    return status;
+}
+
+/* From a checked scenario to the exit code. */
+static int run_checked(struct simulation *s)
+{
+    const struct supervisor_hooks hooks = {s, ended, stopped, notified};
+    struct error err = ERROR_INIT;
+
+    s->num_clients = (size_t)s->scenario.keys.clients;
+    progress_init(&s->progress, stdout, s->options->quiet,
+                  s->scenario.session.server_training_config.num_training_rounds);
+    int status = simulation_prepare(s, &hooks, &err);
+    if (status == OK)
+        status = simulation_start_broker(s, &err);
+    if (status) {
+        fprintf(stderr, "flosim: %s\n", err.message);
+        return status == ERR_CANCELLED ? status_exit_code(status) : status_exit_code(ERR_SETUP);
+    }
+    simulation_report_begin(s);
+    status = run_processes(s, &err);
+    progress_end(&s->progress, s->shared);
+    end_processes(s);
+    if (status)
+        err.status = status;
+    return simulation_report_end(s, &err);
+}
+
+int simulation_run(const struct run_options *options)
+{
+    struct simulation s = {.options = options, .events.fd = -1};
+    struct diags *diags = diags_new();
+
+    if (!diags)
+        return status_exit_code(ERR_MEMORY);
+    int code = load(&s, diags) == OK ? run_checked(&s) : status_exit_code(ERR_INVALID);
+    diags_free(diags);
+    fini(&s);
+    return code;
+}

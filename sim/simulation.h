@@ -1,0 +1,84 @@
+/* One run of a scenario, from the checked file to the exit code. What the parts of a run share; after a fork the roles
+ * see a copy of it. */
+#ifndef FLOSIM_SIM_SIMULATION_H
+#define FLOSIM_SIM_SIMULATION_H
+
+#include "sim/broker.h"
+#include "sim/fault_runner.h"
+#include "sim/progress.h"
+#include "sim/run_folder.h"
+#include "sim/scenario.h"
+#include "sim/shared.h"
+#include "sim/supervisor.h"
+#include "util/event_log.h"
+#include "util/log.h"
+
+struct run_options {
+    const char *path;             /* of the scenario */
+    const char *const *overrides; /* "a.b=c", NULL-terminated; or NULL */
+    const char *out_dir;          /* NULL: runs/<name>-<time> */
+    bool quiet;                   /* only what went wrong */
+    enum log_level log_level;     /* of the roles' logs */
+};
+
+struct simulation;
+
+struct client_start { /* what a client's process begins with */
+    struct simulation *simulation;
+    size_t index;
+    struct data_view view; /* its part of the data */
+};
+
+struct client_number { /* to find a client by its id */
+    const char *id;
+    size_t index;
+};
+
+struct simulation {
+    const struct run_options *options;
+    struct scenario scenario;
+    struct scenario_data data;
+    struct run_folder folder;
+    struct supervisor *supervisor;
+    struct shared *shared;
+    struct event_log events;
+    struct broker broker;
+    const char *broker_host;
+    int broker_port;
+
+    size_t num_clients;
+    struct process leader, submitter;
+    struct process *clients;     /* [num_clients] */
+    struct client_start *starts; /* [num_clients] */
+    struct client_number *by_id; /* [num_clients], by id */
+    bool *has_died;              /* [num_clients]: its process ended during the session */
+    size_t num_crashed;          /* clients that ended although nobody asked for it */
+
+    struct fault_world world;
+    struct fault_runner *faults;
+    struct progress progress;
+
+    bool session_runs;
+    uint64_t first_fork_ns, registered_ns, session_began_ns, session_ended_ns; /* clock_system; 0: did not happen */
+    int64_t pss_idle_kb;                                                       /* the largest of the sampled clients */
+};
+
+/* Run it; everything that a person needs to know is on the terminal, everything else in the folder. Returns the exit
+ * code (DESIGN 5.3). */
+int simulation_run(const struct run_options *options);
+
+/* What runs in the children (process_entry). */
+int leader_process_run(void *context /* struct simulation */);
+int client_process_run(void *context /* struct client_start */);
+int submit_process_run(void *context /* struct simulation */);
+
+/* The leader's observer: from events to shared memory. */
+void leader_observer(void *context /* struct simulation */, const char *event, const json_t *fields);
+
+/* -1: no client of this simulation. */
+long simulation_client_number(const struct simulation *simulation, const char *id);
+
+/* Figures of what happened so far. */
+void simulation_metrics(const struct simulation *simulation, struct run_metrics *out);
+
+#endif

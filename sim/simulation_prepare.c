@@ -1,0 +1,137 @@
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "sim/simulation_internal.h"
+#include "util/uuid.h"
+
+enum {
+    DESCRIPTORS_PER_CLIENT = 6, /* in leader and broker: a connection each, and some to spare */
+    SPARE_DESCRIPTORS = 512,
+};
+
+/* Everybody inherits it: a thousand clients are more connections than the usual soft limit of 1,024 allows. */
+static int raise_descriptors(size_t num_clients, struct error *err)
+{
+    rlim_t wanted = (rlim_t)(num_clients * DESCRIPTORS_PER_CLIENT + SPARE_DESCRIPTORS);
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return OK;
+    if (limit.rlim_max != RLIM_INFINITY && limit.rlim_max < wanted) {
+        struct rlimit more = {wanted, wanted};
+
+        if (!setrlimit(RLIMIT_NOFILE, &more))
+            return OK;
+        if (limit.rlim_max < (rlim_t)num_clients + SPARE_DESCRIPTORS)
+            return FAIL(err, ERR_SETUP,
+                        "%zu clients need some %llu descriptors, the limit is %llu; raise it "
+                        "(`ulimit -Hn`) or take fewer clients",
+                        num_clients, (unsigned long long)wanted, (unsigned long long)limit.rlim_max);
+        wanted = limit.rlim_max;
+    }
+    if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < wanted) {
+        limit.rlim_cur = wanted;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    return OK;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    return strcmp(((const struct client_number *)a)->id, ((const struct client_number *)b)->id);
+}
+
+long simulation_client_number(const struct simulation *s, const char *id)
+{
+    struct client_number key = {.id = id};
+    const struct client_number *found =
+        id ? bsearch(&key, s->by_id, s->num_clients, sizeof *s->by_id, compare_numbers) : NULL;
+
+    return found ? (long)found->index : -1;
+}
+
+static void name_client(struct simulation *s, size_t i)
+{
+    struct client_block *block = shared_client(s->shared, i);
+    struct process *process = &s->clients[i];
+    struct rng rng;
+
+    rng_init(&rng, (uint64_t)s->scenario.keys.seed, "client-id", "", i);
+    uuid_from_rng(block->id, &rng);
+    snprintf(process->name, sizeof process->name, "client-%03zu", i);
+    snprintf(process->log_path, sizeof process->log_path, "%s/%s.log", s->folder.logs, process->name);
+    s->starts[i] = (struct client_start){s, i, partition_view(&s->data.partition, &s->data.pair.train, i)};
+    s->by_id[i] = (struct client_number){block->id, i};
+}
+
+static int make_clients(struct simulation *s, struct error *err)
+{
+    s->clients = calloc(s->num_clients, sizeof *s->clients);
+    s->starts = calloc(s->num_clients, sizeof *s->starts);
+    s->by_id = calloc(s->num_clients, sizeof *s->by_id);
+    s->has_died = calloc(s->num_clients, sizeof *s->has_died);
+    if (!s->clients || !s->starts || !s->by_id || !s->has_died)
+        return FAIL(err, ERR_MEMORY, "out of memory for %zu clients", s->num_clients);
+    for (size_t i = 0; i < s->num_clients; i++)
+        name_client(s, i);
+    qsort(s->by_id, s->num_clients, sizeof *s->by_id, compare_numbers);
+    return OK;
+}
+
+static int make_shared(struct simulation *s, const struct supervisor_hooks *hooks, struct error *err)
+{
+    struct shared_sizes sizes = {
+        .num_clients = s->num_clients,
+        .num_slots = (size_t)s->scenario.keys.slots,
+        .max_rounds = (size_t)s->scenario.session.server_training_config.num_training_rounds,
+    };
+    int status = supervisor_new(&s->supervisor, hooks, err);
+
+    return status ? status : shared_new(&s->shared, &sizes, supervisor_notify_fd(s->supervisor), err);
+}
+
+static int write_resolved(const struct simulation *s, struct error *err)
+{
+    char *path = run_folder_file(&s->folder, "scenario.resolved.yaml");
+    int status = path ? scenario_write_resolved(&s->scenario, path, err) : FAIL(err, ERR_MEMORY, "out of memory");
+
+    free(path);
+    return status;
+}
+
+static int open_events(struct simulation *s, struct error *err)
+{
+    char *path = run_folder_file(&s->folder, "events.jsonl");
+    int status = path ? event_log_open(&s->events, path, &clock_system, err) : FAIL(err, ERR_MEMORY, "out of memory");
+
+    free(path);
+    return status;
+}
+
+static void name_role(const struct simulation *s, struct process *process, const char *name)
+{
+    snprintf(process->name, sizeof process->name, "%s", name);
+    snprintf(process->log_path, sizeof process->log_path, "%s/%s.log", s->folder.logs, name);
+}
+
+int simulation_prepare(struct simulation *s, const struct supervisor_hooks *hooks, struct error *err)
+{
+    int status = raise_descriptors(s->num_clients, err);
+
+    if (status == OK)
+        status = run_folder_make(&s->folder, s->options->out_dir, s->scenario.keys.name, err);
+    if (status == OK)
+        status = open_events(s, err);
+    if (status == OK)
+        status = write_resolved(s, err);
+    if (status == OK)
+        status = make_shared(s, hooks, err);
+    if (status == OK)
+        status = make_clients(s, err);
+    if (status)
+        return status;
+    name_role(s, &s->leader, "leader");
+    name_role(s, &s->submitter, "submit");
+    return OK;
+}

@@ -1,0 +1,91 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/leader_config.h"
+#include "sim/simulation_internal.h"
+
+static void say(void *context, const char *line)
+{
+    struct simulation *s = context;
+
+    progress_say(&s->progress, "%s", line);
+}
+
+/* The leader takes so long at most to miss somebody who says nothing, and then some for a busy machine. */
+static double notice_limit_s(void)
+{
+    struct leader_config config;
+
+    params_defaults(&leader_config_table, &config);
+    double limit = config.comm_config.mqtt.mqtt_heartbeat_interval_s *
+                       (double)config.comm_config.mqtt.max_heartbeat_miss_threshold +
+                   62;
+    params_free(&leader_config_table, &config);
+    return limit;
+}
+
+static int make_faults(struct simulation *s, struct error *err)
+{
+    s->world = (struct fault_world){
+        .supervisor = s->supervisor,
+        .shared = s->shared,
+        .clients = s->clients,
+        .num_clients = s->num_clients,
+        .start_client = simulation_start_client,
+        .say = say,
+        .context = s,
+        .notice_limit_s = notice_limit_s(),
+    };
+    struct fault_setting setting = {
+        .plans = s->scenario.faults,
+        .num_plans = s->scenario.num_faults,
+        .seed = (uint64_t)s->scenario.keys.seed,
+        .fleet = &s->scenario.fleet,
+        .world = &s->world,
+        .events = &s->events,
+    };
+    return fault_runner_new(&s->faults, &setting, err);
+}
+
+static bool session_is_over(void *context)
+{
+    const struct simulation *s = context;
+
+    return s->submitter.state == PROCESS_ENDED;
+}
+
+static int judge_submitter(const struct simulation *s, struct error *err)
+{
+    if (s->submitter.exit_code == 0)
+        return OK;
+    char *tail = process_log_tail(&s->submitter, LOG_TAIL_LINES);
+    size_t length = tail ? strlen(tail) : 0;
+    if (length > 0 && tail[length - 1] == '\n')
+        tail[length - 1] = '\0';
+    FAIL(err, ERR_UNAVAILABLE, "the session failed: %s", tail && *tail ? tail : "the submitter said nothing");
+    free(tail);
+    return ERR_UNAVAILABLE;
+}
+
+int simulation_run_session(struct simulation *s, struct error *err)
+{
+    struct process_entry entry = {.run = submit_process_run, .context = s};
+    int status = make_faults(s, err);
+
+    if (status)
+        return status;
+    s->session_runs = true;
+    s->session_began_ns = simulation_now_ns();
+    fault_runner_begin(s->faults);
+    status = supervisor_start(s->supervisor, &s->submitter, entry, err);
+    if (status == OK)
+        status = supervisor_wait(s->supervisor, session_is_over, s, 0, err);
+    s->session_ended_ns = simulation_now_ns();
+    s->session_runs = false;
+    size_t missed = fault_runner_end(s->faults);
+    if (status)
+        return status;
+    if (missed > 0)
+        progress_say(&s->progress, "warning: %zu fault(s) never struck: the session ended before", missed);
+    return judge_submitter(s, err);
+}

@@ -1,0 +1,110 @@
+#include <stdlib.h>
+
+#include "sim/pss_sample.h"
+#include "sim/simulation_internal.h"
+
+enum {
+    LEADER_START_LIMIT_S = 30,
+    REGISTRATION_LIMIT_S = 60, /* and a tenth of a second for each client */
+    PSS_SAMPLES = 20,
+};
+
+int simulation_start_broker(struct simulation *s, struct error *err)
+{
+    if (!s->scenario.embedded_broker) {
+        s->broker_host = s->scenario.broker.host;
+        s->broker_port = (int)s->scenario.broker.port;
+        return broker_probe(s->broker_host, s->broker_port, err);
+    }
+    int status = broker_start(&s->broker, s->supervisor, s->folder.logs, err);
+    s->broker_host = "127.0.0.1";
+    s->broker_port = status == OK ? s->broker.port : 0;
+    return status;
+}
+
+static bool leader_is_ready(void *context)
+{
+    const struct simulation *s = context;
+
+    return atomic_load(&shared_leader(s->shared)->rest_port) != 0;
+}
+
+int simulation_start_leader(struct simulation *s, struct error *err)
+{
+    struct process_entry entry = {.run = leader_process_run, .context = s};
+    int status = supervisor_start(s->supervisor, &s->leader, entry, err);
+
+    if (status == OK)
+        status = supervisor_wait(s->supervisor, leader_is_ready, s, LEADER_START_LIMIT_S * SECOND, err);
+    if (status == ERR_DEADLINE)
+        FAIL(err, status, "the leader did not open its port within %d s; see %s", LEADER_START_LIMIT_S,
+             s->leader.log_path);
+    return status;
+}
+
+int simulation_start_client(void *context, size_t client, struct error *err)
+{
+    struct simulation *s = context;
+    struct client_block *block = shared_client(s->shared, client);
+    struct process_entry entry = {.run = client_process_run, .context = &s->starts[client]};
+
+    probes_init(&block->probes, supervisor_notify_fd(s->supervisor));
+    atomic_fetch_add(&block->starts, 1);
+    return supervisor_start(s->supervisor, &s->clients[client], entry, err);
+}
+
+static bool all_are_active(void *context)
+{
+    const struct simulation *s = context;
+
+    return atomic_load(&shared_leader(s->shared)->active_clients) >= s->num_clients;
+}
+
+static int complain_of_missing(const struct simulation *s, struct error *err)
+{
+    size_t missing = 0, first = 0;
+
+    for (size_t i = s->num_clients; i-- > 0;)
+        if (!atomic_load(&shared_client(s->shared, i)->active)) {
+            missing++;
+            first = i;
+        }
+    return FAIL(err, ERR_UNAVAILABLE, "%zu of %zu clients did not register in time; see %s", missing, s->num_clients,
+                s->clients[first].log_path);
+}
+
+int simulation_start_clients(struct simulation *s, struct error *err)
+{
+    uint64_t limit = REGISTRATION_LIMIT_S * SECOND + s->num_clients * (SECOND / 10);
+    int status = OK;
+
+    s->first_fork_ns = simulation_now_ns();
+    for (size_t i = 0; i < s->num_clients && status == OK; i++)
+        status = simulation_start_client(s, i, err);
+    if (status == OK)
+        status = supervisor_wait(s->supervisor, all_are_active, s, limit, err);
+    if (status == ERR_DEADLINE)
+        return complain_of_missing(s, err);
+    if (status)
+        return status;
+    s->registered_ns = simulation_now_ns();
+    event_log_write(&s->events, "registered",
+                    json_pack("{s:I, s:f}", "clients", (json_int_t)s->num_clients, "seconds",
+                              (double)(s->registered_ns - s->first_fork_ns) * 1e-9));
+    progress_say(&s->progress, "%zu clients registered in %.2f s", s->num_clients,
+                 (double)(s->registered_ns - s->first_fork_ns) * 1e-9);
+    return OK;
+}
+
+void simulation_sample_memory(struct simulation *s)
+{
+    size_t step = s->num_clients > PSS_SAMPLES ? s->num_clients / PSS_SAMPLES : 1;
+
+    for (size_t i = 0; i < s->num_clients; i += step) {
+        int64_t kb = pss_sample_kb(s->clients[i].pid);
+
+        atomic_store(&shared_client(s->shared, i)->pss_idle_kb, kb);
+        if (kb > s->pss_idle_kb)
+            s->pss_idle_kb = kb;
+    }
+}
