@@ -95,8 +95,8 @@ static void prepare(struct bench *b, const char *optimizer, bool train)
     model_init_params(b->model, 1, b->params);
     snprintf(json, sizeof json, "{\"name\": \"%s\"}", optimizer);
     if (workspace_new(b->model, b->batch, train, &b->ws, &err) != OK ||
-        optimizer_new(span_of(json, strlen(json)), 1e-3, model_layout(b->model)->num_parameters, &b->optimizer,
-                      &err) != OK)
+        optimizer_new(span_of(json, strlen(json)), 1e-3, model_layout(b->model)->num_parameters, &b->optimizer, &err) !=
+            OK)
         die(err.message);
 }
 
@@ -159,8 +159,10 @@ static void report(struct model *model, const struct options *o, double peak)
 static struct options parse(int argc, char **argv)
 {
     static const struct option longs[] = {
-        {"batch", required_argument, NULL, 'b'},   {"optimizer", required_argument, NULL, 'o'},
-        {"inference", no_argument, NULL, 'i'},     {"seconds", required_argument, NULL, 's'},
+        {"batch", required_argument, NULL, 'b'},
+        {"optimizer", required_argument, NULL, 'o'},
+        {"inference", no_argument, NULL, 'i'},
+        {"seconds", required_argument, NULL, 's'},
         {NULL, 0, NULL, 0},
     };
     struct options o = {.seconds = 1.5};

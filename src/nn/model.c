@@ -174,8 +174,8 @@ static int connect(struct model *model, struct entry *entries, size_t n, struct 
         if (!entries[i].ops)
             return ERR_INVALID;
         entries[i].args = NULL;
-        status = layer_new(entries[i].ops, entries[i].name, entries[i].place, args, &shape, &model->layout, diags,
-                           layer);
+        status =
+            layer_new(entries[i].ops, entries[i].name, entries[i].place, args, &shape, &model->layout, diags, layer);
         if (status != OK)
             return status;
         model->num_layers++;

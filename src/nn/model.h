@@ -61,7 +61,7 @@ const float *model_forward(const struct model *model, struct workspace *ws, floa
 
 /* Gradients of the last model_forward(training = true): gy [N, output_size] is the gradient of the loss with respect to
  * its result; fills grads [num_parameters] (overwrites). gx [N, input_size] is filled unless NULL. */
-void model_backward(const struct model *model, struct workspace *ws, const float *params, const float *gy,
-                    float *grads, float *gx);
+void model_backward(const struct model *model, struct workspace *ws, const float *params, const float *gy, float *grads,
+                    float *gx);
 
 #endif

@@ -114,9 +114,8 @@ static void warn_of_unknown(const struct expansion *e)
     const char *key;
     json_t *value;
 
-    json_object_foreach((json_t *)e->model_args, key, value)
-        if (!yaml_get(e->defaults, key).doc)
-            diag_warning(e->diags, yaml_place(e->defaults), "the model has no argument `%.60s`; it is ignored", key);
+    json_object_foreach((json_t *)e->model_args, key, value) if (!yaml_get(e->defaults, key).doc)
+        diag_warning(e->diags, yaml_place(e->defaults), "the model has no argument `%.60s`; it is ignored", key);
 }
 
 char *model_text_expand(const char *text, size_t length, const char *name, const json_t *model_args, size_t *size,

@@ -25,8 +25,8 @@ struct workspace {
     float *logits;                /* [max_batch, O], sample by sample */
     float *gradient;              /* the same of the loss; NULL unless train */
     size_t bytes;
-    int max_batch, num_blocks;    /* num_blocks: what one pass holds */
-    int N;                        /* of the last forward */
+    int max_batch, num_blocks; /* num_blocks: what one pass holds */
+    int N;                     /* of the last forward */
     bool train;
 };
 

@@ -39,14 +39,14 @@ const float *model_forward(const struct model *model, struct workspace *ws, floa
 
     assert(N >= 1 && N <= ws->max_batch && (ws->train || !training));
     for (int n = 0; n < N; n += most)
-        forward_part(model, ws, params, x + (size_t)n * model_input_size(model), N - n < most ? N - n : most,
-                     training, rng, ws->logits + (size_t)n * model_output_size(model));
+        forward_part(model, ws, params, x + (size_t)n * model_input_size(model), N - n < most ? N - n : most, training,
+                     rng, ws->logits + (size_t)n * model_output_size(model));
     ws->N = N;
     return ws->logits;
 }
 
-void model_backward(const struct model *model, struct workspace *ws, const float *params, const float *gy,
-                    float *grads, float *gx)
+void model_backward(const struct model *model, struct workspace *ws, const float *params, const float *gy, float *grads,
+                    float *gx)
 {
     struct pass pass = pass_of(ws, ws->N);
     size_t D = model_input_size(model), O = model_output_size(model), last = model->num_layers - 1;

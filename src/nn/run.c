@@ -121,8 +121,7 @@ static void sum_up(const struct job *job, struct evaluation *out)
     out->accuracy = 100.0 * (double)correct / (double)out->num_items;
 }
 
-static int run_threads(struct job *job, int threads, bool (*stop)(const void *), const void *context,
-                       struct error *err)
+static int run_threads(struct job *job, int threads, bool (*stop)(const void *), const void *context, struct error *err)
 {
     struct crew *crews = calloc((size_t)threads, sizeof *crews);
     int status = crews ? OK : FAIL(err, ERR_MEMORY, "out of memory for %d threads", threads);

@@ -33,7 +33,7 @@ struct evaluation {
  * the result does not depend on `threads` (1: the calling thread alone). `stop` (may be NULL) is asked between
  * batches; when it turns true ERR_CANCELLED is returned. */
 int evaluate(const struct model *model, const struct loss_ops *loss, const float *params,
-             const struct batch_source *source, int batch, int threads, bool (*stop)(const void *context), const void *stop_context,
-             struct evaluation *out, struct error *err);
+             const struct batch_source *source, int batch, int threads, bool (*stop)(const void *context),
+             const void *stop_context, struct evaluation *out, struct error *err);
 
 #endif

@@ -13,18 +13,18 @@ typedef __m256 vec;
 
 enum { VEC_LANES = 8 };
 
-#define vec_load(p) _mm256_loadu_ps(p)
-#define vec_store(p, v) _mm256_storeu_ps(p, v)
-#define vec_set1(x) _mm256_set1_ps(x)
-#define vec_zero() _mm256_setzero_ps()
-#define vec_add(a, b) _mm256_add_ps(a, b)
-#define vec_sub(a, b) _mm256_sub_ps(a, b)
-#define vec_mul(a, b) _mm256_mul_ps(a, b)
-#define vec_div(a, b) _mm256_div_ps(a, b)
-#define vec_sqrt(a) _mm256_sqrt_ps(a)
+#define vec_load(p)      _mm256_loadu_ps(p)
+#define vec_store(p, v)  _mm256_storeu_ps(p, v)
+#define vec_set1(x)      _mm256_set1_ps(x)
+#define vec_zero()       _mm256_setzero_ps()
+#define vec_add(a, b)    _mm256_add_ps(a, b)
+#define vec_sub(a, b)    _mm256_sub_ps(a, b)
+#define vec_mul(a, b)    _mm256_mul_ps(a, b)
+#define vec_div(a, b)    _mm256_div_ps(a, b)
+#define vec_sqrt(a)      _mm256_sqrt_ps(a)
 #define vec_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
 /* max gives its second operand where one is NaN, so a NaN goes through. */
-#define vec_relu(a) _mm256_max_ps(_mm256_setzero_ps(), a)
+#define vec_relu(a)              _mm256_max_ps(_mm256_setzero_ps(), a)
 #define vec_where_positive(y, a) _mm256_and_ps(_mm256_cmp_ps(y, _mm256_setzero_ps(), _CMP_GT_OQ), a)
 #define vec_where_equal(x, y, a) _mm256_and_ps(_mm256_cmp_ps(x, y, _CMP_EQ_OQ), a)
 
@@ -53,7 +53,7 @@ static inline __attribute__((always_inline)) vec vec_max_nan(vec best, vec x)
     X(1, 5) X(2, 5)                                                                                                    \
     X(1, 6) X(2, 6)
 // clang-format on
-#define KERNELS kernels_avx2
+#define KERNELS      kernels_avx2
 #define KERNELS_NAME "avx2"
 #include "nn/kernels/body.h"
 #pragma GCC pop_options

@@ -13,21 +13,20 @@ typedef __m512 vec;
 
 enum { VEC_LANES = 16 };
 
-#define vec_load(p) _mm512_loadu_ps(p)
-#define vec_store(p, v) _mm512_storeu_ps(p, v)
-#define vec_set1(x) _mm512_set1_ps(x)
-#define vec_zero() _mm512_setzero_ps()
-#define vec_add(a, b) _mm512_add_ps(a, b)
-#define vec_sub(a, b) _mm512_sub_ps(a, b)
-#define vec_mul(a, b) _mm512_mul_ps(a, b)
-#define vec_div(a, b) _mm512_div_ps(a, b)
-#define vec_sqrt(a) _mm512_sqrt_ps(a)
+#define vec_load(p)      _mm512_loadu_ps(p)
+#define vec_store(p, v)  _mm512_storeu_ps(p, v)
+#define vec_set1(x)      _mm512_set1_ps(x)
+#define vec_zero()       _mm512_setzero_ps()
+#define vec_add(a, b)    _mm512_add_ps(a, b)
+#define vec_sub(a, b)    _mm512_sub_ps(a, b)
+#define vec_mul(a, b)    _mm512_mul_ps(a, b)
+#define vec_div(a, b)    _mm512_div_ps(a, b)
+#define vec_sqrt(a)      _mm512_sqrt_ps(a)
 #define vec_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
-#define vec_sum(a) _mm512_reduce_add_ps(a)
+#define vec_sum(a)       _mm512_reduce_add_ps(a)
 /* max gives its second operand where one is NaN, so a NaN goes through. */
-#define vec_relu(a) _mm512_max_ps(_mm512_setzero_ps(), a)
-#define vec_where_positive(y, a)                                                                                       \
-    _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(y, _mm512_setzero_ps(), _CMP_GT_OQ), a)
+#define vec_relu(a)              _mm512_max_ps(_mm512_setzero_ps(), a)
+#define vec_where_positive(y, a) _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(y, _mm512_setzero_ps(), _CMP_GT_OQ), a)
 #define vec_where_equal(x, y, a) _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, y, _CMP_EQ_OQ), a)
 
 static inline __attribute__((always_inline)) vec vec_max_nan(vec best, vec x)
@@ -47,7 +46,7 @@ static inline __attribute__((always_inline)) vec vec_max_nan(vec best, vec x)
     X(1, 5) X(2, 5) X(3, 5) X(4, 5) X(5, 5)                                                                            \
     X(1, 6) X(2, 6) X(3, 6) X(4, 6)
 // clang-format on
-#define KERNELS kernels_avx512
+#define KERNELS      kernels_avx512
 #define KERNELS_NAME "avx512"
 #include "nn/kernels/body.h"
 #pragma GCC pop_options

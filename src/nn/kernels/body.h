@@ -15,34 +15,31 @@ INLINE void product_tile(const struct product *p, const int rows, const int cols
         const float *a = p->a, *at = p->b + lane;
         float *c = p->c + lane;
 
-        UNROLL for (int i = 0; i < rows; i++) {
+        UNROLL for (int i = 0; i < rows; i++)
+        {
             vec start = p->bias ? vec_set1(p->bias[i]) : vec_zero();
 
-            UNROLL for (int j = 0; j < cols; j++)
-                acc[i][j] = start;
+            UNROLL for (int j = 0; j < cols; j++) acc[i][j] = start;
         }
         if (p->accumulate)
-            UNROLL for (int i = 0; i < rows; i++)
-                UNROLL for (int j = 0; j < cols; j++)
-                    acc[i][j] = vec_load(c + i * p->c_row + j * p->c_col);
+            UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < cols; j++) acc[i][j] =
+                vec_load(c + i * p->c_row + j * p->c_col);
         for (int r = 0; r < p->length; r++) {
             const float *from = kind == BY_TABLE ? at + p->b_offsets[r] : at;
 
-            UNROLL for (int j = 0; j < cols; j++)
-                b[j] = vec_load(from + j * p->b_col);
-            UNROLL for (int i = 0; i < rows; i++) {
+            UNROLL for (int j = 0; j < cols; j++) b[j] = vec_load(from + j * p->b_col);
+            UNROLL for (int i = 0; i < rows; i++)
+            {
                 vec scalar = vec_set1(kind == BY_ROWS ? a[i * p->a_row] : a[i]);
 
-                UNROLL for (int j = 0; j < cols; j++)
-                    acc[i][j] = vec_fma(scalar, b[j], acc[i][j]);
+                UNROLL for (int j = 0; j < cols; j++) acc[i][j] = vec_fma(scalar, b[j], acc[i][j]);
             }
             a += kind == BY_ROWS ? 1 : p->a_step;
             if (kind != BY_TABLE)
                 at += p->b_step;
         }
-        UNROLL for (int i = 0; i < rows; i++)
-            UNROLL for (int j = 0; j < cols; j++)
-                vec_store(c + i * p->c_row + j * p->c_col, acc[i][j]);
+        UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < cols; j++)
+            vec_store(c + i * p->c_row + j * p->c_col, acc[i][j]);
     }
 }
 
@@ -53,31 +50,28 @@ INLINE void correlation_tile(const struct correlation *p, const int rows, const 
     for (int lane = 0; lane < LANES; lane += VEC_LANES) {
         vec acc[TILE_MAX_ROWS][TILE_MAX_COLS], a[TILE_MAX_ROWS];
 
-        UNROLL for (int i = 0; i < rows; i++)
-            UNROLL for (int j = 0; j < cols; j++)
-                acc[i][j] = vec_zero();
+        UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < cols; j++) acc[i][j] = vec_zero();
         for (int y = 0; y < p->height; y++) {
             const float *from_a = p->a + lane + y * p->a_line, *from_b = p->b + lane + y * p->b_line;
 
             for (int x = 0; x < p->width; x++) {
-                UNROLL for (int i = 0; i < rows; i++)
-                    a[i] = vec_load(from_a + i * p->a_row);
-                UNROLL for (int j = 0; j < cols; j++) {
+                UNROLL for (int i = 0; i < rows; i++) a[i] = vec_load(from_a + i * p->a_row);
+                UNROLL for (int j = 0; j < cols; j++)
+                {
                     vec b = vec_load(from_b + p->b_offsets[j]);
 
-                    UNROLL for (int i = 0; i < rows; i++)
-                        acc[i][j] = vec_fma(a[i], b, acc[i][j]);
+                    UNROLL for (int i = 0; i < rows; i++) acc[i][j] = vec_fma(a[i], b, acc[i][j]);
                 }
                 from_a += LANES;
                 from_b += p->b_step;
             }
         }
-        UNROLL for (int i = 0; i < rows; i++)
-            UNROLL for (int j = 0; j < cols; j++) {
-                float *to = &d[i * p->d_row + j];
+        UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < cols; j++)
+        {
+            float *to = &d[i * p->d_row + j];
 
-                *to = (p->accumulate || lane > 0 ? *to : 0) + vec_sum(acc[i][j]);
-            }
+            *to = (p->accumulate || lane > 0 ? *to : 0) + vec_sum(acc[i][j]);
+        }
     }
 }
 
@@ -94,14 +88,14 @@ INLINE void correlation_tile(const struct correlation *p, const int rows, const 
 #define DEFINE(rows, cols)                                                                                             \
     PRODUCT(BY_TABLE, table, rows, cols)                                                                               \
     PRODUCT(BY_STEP, step, rows, cols)                                                                                 \
-    PRODUCT(BY_ROWS, by_rows, rows, cols)                                                                                 \
+    PRODUCT(BY_ROWS, by_rows, rows, cols)                                                                              \
     CORRELATION(rows, cols)
 
 TILES(DEFINE)
 
-#define ROW_TABLE(rows, cols) [rows][cols] = product_table_##rows##_##cols,
-#define ROW_STEP(rows, cols) [rows][cols] = product_step_##rows##_##cols,
-#define ROW_ROWS(rows, cols) [rows][cols] = product_by_rows_##rows##_##cols,
+#define ROW_TABLE(rows, cols)       [rows][cols] = product_table_##rows##_##cols,
+#define ROW_STEP(rows, cols)        [rows][cols] = product_step_##rows##_##cols,
+#define ROW_ROWS(rows, cols)        [rows][cols] = product_by_rows_##rows##_##cols,
 #define ROW_CORRELATION(rows, cols) [rows][cols] = correlation_##rows##_##cols,
 
 static const product_tiles tiles_table = {TILES(ROW_TABLE)};

@@ -36,13 +36,13 @@ FUNCTION vec vec_select(vec_mask mask, vec a, vec b)
     return (vec)((mask & (vec_mask)a) | (~mask & (vec_mask)b));
 }
 
-#define vec_set1(x) ((vec){(x), (x), (x), (x)})
-#define vec_zero() ((vec){0, 0, 0, 0})
-#define vec_add(a, b) ((a) + (b))
-#define vec_sub(a, b) ((a) - (b))
-#define vec_mul(a, b) ((a) * (b))
-#define vec_div(a, b) ((a) / (b))
-#define vec_fma(a, b, c) ((a) * (b) + (c))
+#define vec_set1(x)              ((vec){(x), (x), (x), (x)})
+#define vec_zero()               ((vec){0, 0, 0, 0})
+#define vec_add(a, b)            ((a) + (b))
+#define vec_sub(a, b)            ((a) - (b))
+#define vec_mul(a, b)            ((a) * (b))
+#define vec_div(a, b)            ((a) / (b))
+#define vec_fma(a, b, c)         ((a) * (b) + (c))
 #define vec_where_positive(y, a) vec_select((y) > vec_zero(), a, vec_zero())
 #define vec_where_equal(x, y, a) vec_select((x) == (y), a, vec_zero())
 
@@ -73,6 +73,6 @@ FUNCTION void transpose8(const float *in, size_t in_stride, float *out, size_t o
     X(1, 5) X(2, 5)                                                                                                    \
     X(1, 6) X(2, 6)
 // clang-format on
-#define KERNELS kernels_generic
+#define KERNELS      kernels_generic
 #define KERNELS_NAME "generic"
 #include "nn/kernels/body.h"

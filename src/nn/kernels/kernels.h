@@ -47,8 +47,8 @@ typedef product_fn *product_tiles[TILE_MAX_ROWS + 1][TILE_MAX_COLS + 1];
 typedef correlation_fn *correlation_tiles[TILE_MAX_ROWS + 1][TILE_MAX_COLS + 1];
 
 struct pool_window {
-    int height, width;    /* part of the window that lies inside the image */
-    ptrdiff_t line;       /* from one image row to the next */
+    int height, width; /* part of the window that lies inside the image */
+    ptrdiff_t line;    /* from one image row to the next */
 };
 
 struct adam_step {
@@ -64,7 +64,7 @@ struct sgd_step {
 
 struct kernels {
     const char *name;
-    int max_rows[TILE_MAX_COLS + 1]; /* by cols; what fits the registers */
+    int max_rows[TILE_MAX_COLS + 1];    /* by cols; what fits the registers */
     const product_tiles *product_table; /* a_row == 1, b_offsets given */
     const product_tiles *product_step;  /* a_row == 1, b_step given */
     const product_tiles *product_rows;  /* a_step == 1, b_step given */
@@ -97,8 +97,8 @@ const struct kernels *kernels_best(void);
 
 /* How a product of `rows` x `cols` vectors is cut into register tiles: near-equal parts of at most these sizes. */
 struct tiling {
-    int rows, cols;             /* of the whole */
-    int row_tiles, col_tiles;   /* number of parts */
+    int rows, cols;           /* of the whole */
+    int row_tiles, col_tiles; /* number of parts */
 };
 struct tiling tiling_choose(const struct kernels *kernels, int rows, int cols);
 

@@ -42,10 +42,9 @@ int conv2d_geometry_init(struct conv2d_geometry *g, struct error *err)
     g->padded_height = g->H + 2 * g->padding[0];
     g->padded_width = g->W + 2 * g->padding[1];
     if (g->kernel[0] > g->padded_height || g->kernel[1] > g->padded_width)
-        return FAIL(err, ERR_INVALID, "a kernel of %d x %d does not fit an input of shape [%d, %d, %d]%s",
-                    g->kernel[0], g->kernel[1], g->C, g->H, g->W, conv2d_is_padded(g) ? " with its padding" : "");
-    if (taps * g->O > LAYER_MAX_VALUES ||
-        (int64_t)g->C * g->padded_height * g->padded_width > LAYER_MAX_VALUES)
+        return FAIL(err, ERR_INVALID, "a kernel of %d x %d does not fit an input of shape [%d, %d, %d]%s", g->kernel[0],
+                    g->kernel[1], g->C, g->H, g->W, conv2d_is_padded(g) ? " with its padding" : "");
+    if (taps * g->O > LAYER_MAX_VALUES || (int64_t)g->C * g->padded_height * g->padded_width > LAYER_MAX_VALUES)
         return FAIL(err, ERR_INVALID, "more than %lld weights or padded inputs", (long long)LAYER_MAX_VALUES);
     g->K = (int)taps;
     g->out_height = (g->padded_height - g->kernel[0]) / g->stride[0] + 1;

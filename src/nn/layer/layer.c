@@ -38,7 +38,13 @@ int layer_add_tensor(struct layer *layer, struct layer_builder *builder, const c
     char full[LAYER_NAME_MAX + 64];
     struct error err = ERROR_INIT;
     size_t offset = builder->layout->num_floats;
+    int64_t room = MODEL_MAX_FLOATS - (int64_t)offset;
 
+    for (int i = 0; i < num_dims; i++)
+        room /= dims[i];
+    if (room < 1)
+        return layer_error(layer, builder, "its %s makes the model larger than %lld values", name,
+                           (long long)MODEL_MAX_FLOATS);
     snprintf(full, sizeof full, "%s.%s", layer->name, name);
     if (layout_add(builder->layout, full, TENSOR_PARAMETER, false, num_dims, dims, &err) != OK)
         return layer_error(layer, builder, "%s", err.message);
@@ -85,8 +91,7 @@ static int layer_check_size(const struct layer *layer, struct layer_builder *bui
 
     for (int i = 0; i < layer->out.num_dims; i++) {
         if (layer->out.dims[i] > LAYER_MAX_VALUES / count)
-            return layer_error(layer, builder, "its output has more than %lld values",
-                               (long long)LAYER_MAX_VALUES);
+            return layer_error(layer, builder, "its output has more than %lld values", (long long)LAYER_MAX_VALUES);
         count *= layer->out.dims[i];
     }
     return OK;

@@ -29,13 +29,16 @@ enum { LAYER_MAX_TENSORS = 16, LAYER_NAME_MAX = 128 };
 /* Largest number of values in one sample of an activation: keeps every size and offset below 2^31. */
 #define LAYER_MAX_VALUES ((int64_t)1 << 26)
 
+/* Largest number of floats in a model's block: 2 GiB, more than a message may have. */
+#define MODEL_MAX_FLOATS ((int64_t)1 << 29)
+
 struct layer {
     const struct layer_ops *ops;
     char name[LAYER_NAME_MAX]; /* prefix of its tensors: "conv1", or its position in the list as in nn.Sequential */
     struct diag_place place;   /* in model.yaml; only valid while building */
     void *args;                /* the struct of ops->params; owned by the framework */
     struct shape in, out;
-    size_t in_size, out_size; /* values of one sample */
+    size_t in_size, out_size;          /* values of one sample */
     size_t tensors[LAYER_MAX_TENSORS]; /* offsets of its tensors in the block, in the order of layer_add_tensor */
     int num_tensors;
     void *state; /* what `build` precomputed (owned by the layer; `fini` frees it) */
@@ -55,8 +58,8 @@ struct layer_needs {
  * network's input and finite rubbish later, and their gradients are zero. */
 struct pass {
     const struct kernels *kernels;
-    float *params; /* [P]; buffers may be written by forward while training */
-    float *grads;  /* [num_parameters]; backward overwrites its own part; NULL in forward */
+    float *params;   /* [P]; buffers may be written by forward while training */
+    float *grads;    /* [num_parameters]; backward overwrites its own part; NULL in forward */
     struct rng *rng; /* training only */
     int N, num_blocks;
     bool training;

@@ -3,12 +3,7 @@
 #include "nn/layer/members.h"
 
 const struct layer_ops *const layer_kinds[] = {
-    &layer_linear,
-    &layer_conv2d,
-    &layer_maxpool2d,
-    &layer_relu,
-    &layer_flatten,
-    NULL,
+    &layer_linear, &layer_conv2d, &layer_maxpool2d, &layer_relu, &layer_flatten, NULL,
 };
 
 const struct layer_ops *layer_kind_find(const char *name)

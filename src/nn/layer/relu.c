@@ -22,8 +22,7 @@ static void forward(const struct layer *layer, const struct pass *pass)
 static void backward(const struct layer *layer, const struct pass *pass)
 {
     if (pass->gx)
-        pass->kernels->relu_backward(pass->y, pass->gy, pass->gx,
-                                     (size_t)pass->num_blocks * layer->out_size * LANES);
+        pass->kernels->relu_backward(pass->y, pass->gy, pass->gx, (size_t)pass->num_blocks * layer->out_size * LANES);
 }
 
 const struct layer_ops layer_relu = {

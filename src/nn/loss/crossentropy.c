@@ -14,7 +14,8 @@ static size_t largest(const float *y, size_t O)
     return best;
 }
 
-/* One sample; gy (may be NULL) gets (softmax - one hot) * scale. The maximum is taken out so that exp cannot overflow. */
+/* One sample; gy (may be NULL) gets (softmax - one hot) * scale. The maximum is taken out so that exp cannot overflow.
+ */
 static double sample(const float *y, size_t O, size_t label, size_t best, float scale, float *gy)
 {
     float top = y[best], sum = 0;

@@ -1,0 +1,188 @@
+/* Tiles and element-wise kernels of every set against plain loops. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/kernels/kernels.h"
+#include "util/rng.h"
+#include "vectors.h"
+
+static const char *const sets[] = {"avx512", "avx2", "generic"};
+
+enum { MAX_VALUES = 1 << 16 };
+
+static void fill(float *values, size_t n, uint64_t seed)
+{
+    struct rng rng;
+
+    rng_init(&rng, seed, "test", "kernels", 0);
+    for (size_t i = 0; i < n; i++)
+        values[i] = rng_uniform_between(&rng, -1, 1);
+}
+
+static void naive_product(const struct product *p, int rows, int cols)
+{
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < cols; j++)
+            for (int lane = 0; lane < LANES; lane++) {
+                float *c = &p->c[i * p->c_row + j * p->c_col + lane];
+                double sum = p->accumulate ? (double)*c : p->bias ? (double)p->bias[i] : 0;
+
+                for (int r = 0; r < p->length; r++)
+                    sum += (double)p->a[i * p->a_row + r * p->a_step] *
+                           (double)p->b[j * p->b_col + (p->b_offsets ? p->b_offsets[r] : r * p->b_step) + lane];
+                *c = (float)sum;
+            }
+}
+
+static void check_product(const product_tiles *tiles, struct product p, int rows, int cols)
+{
+    static float expected[MAX_VALUES], found[MAX_VALUES];
+    size_t size = (size_t)(rows * p.c_row);
+
+    fill(expected, size, 3);
+    memcpy(found, expected, size * sizeof *found);
+    p.c = expected;
+    naive_product(&p, rows, cols);
+    p.c = found;
+    (*tiles)[rows][cols](&p);
+    assert_close("c", found, expected, size, 1e-5);
+}
+
+static void check_product_kinds(const struct kernels *kernels, int rows, int cols)
+{
+    static float a[MAX_VALUES], b[MAX_VALUES], bias[TILE_MAX_ROWS];
+    static const int32_t offsets[11] = {0, 48, 16, 320, 1600, 32, 64, 800, 96, 112, 1584};
+    struct product p = {.a = a,
+                        .b = b,
+                        .a_row = 1,
+                        .a_step = rows + 2,
+                        .b_col = 32,
+                        .b_step = 208,
+                        .c_col = 48,
+                        .c_row = 48 * TILE_MAX_COLS,
+                        .length = 11,
+                        .bias = bias};
+
+    fill(a, MAX_VALUES, 1);
+    fill(b, MAX_VALUES, 2);
+    fill(bias, TILE_MAX_ROWS, 4);
+    check_product(kernels->product_step, p, rows, cols);
+    p.accumulate = true;
+    check_product(kernels->product_step, p, rows, cols);
+    p.b_offsets = offsets;
+    check_product(kernels->product_table, p, rows, cols);
+    p.b_offsets = NULL;
+    p.accumulate = false;
+    p.bias = NULL;
+    p.a_row = 37;
+    p.a_step = 1;
+    check_product(kernels->product_rows, p, rows, cols);
+}
+
+static void check_correlation(const struct kernels *kernels, int rows, int cols)
+{
+    static float a[MAX_VALUES], b[MAX_VALUES];
+    static const int32_t offsets[TILE_MAX_COLS] = {0, 16, 48, 320, 336, 400};
+    float expected[TILE_MAX_ROWS * 8], found[TILE_MAX_ROWS * 8];
+    struct correlation c = {.a = a,
+                            .b = b,
+                            .d = found,
+                            .b_offsets = offsets,
+                            .a_row = 16 * 12,
+                            .a_line = 16 * 4,
+                            .b_line = 16 * 9,
+                            .b_step = 32,
+                            .d_row = 8,
+                            .height = 3,
+                            .width = 4,
+                            .accumulate = true};
+
+    fill(a, MAX_VALUES, 5);
+    fill(b, MAX_VALUES, 6);
+    fill(expected, sizeof expected / sizeof *expected, 7);
+    memcpy(found, expected, sizeof found);
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < cols; j++)
+            for (int at = 0; at < 3 * 4 * LANES; at++) {
+                int y = at / (4 * LANES), x = at / LANES % 4, lane = at % LANES;
+
+                expected[i * 8 + j] += a[i * c.a_row + y * c.a_line + x * LANES + lane] *
+                                       b[offsets[j] + y * c.b_line + x * c.b_step + lane];
+            }
+    (*kernels->correlation)[rows][cols](&c);
+    assert_close("d", found, expected, (size_t)rows * 8, 1e-5);
+}
+
+Test(kernels, every_tile_of_every_set_is_the_plain_loop)
+{
+    for (size_t set = 0; set < 3; set++) {
+        const struct kernels *kernels;
+
+        setenv("FLOSIM_KERNELS", sets[set], 1);
+        kernels = kernels_best();
+        for (int cols = 1; cols <= TILE_MAX_COLS; cols++) {
+            cr_assert_geq(kernels->max_rows[cols], 1);
+            for (int rows = 1; rows <= kernels->max_rows[cols]; rows++) {
+                check_product_kinds(kernels, rows, cols);
+                check_correlation(kernels, rows, cols);
+            }
+        }
+    }
+}
+
+Test(kernels, the_generic_set_can_always_be_asked_for)
+{
+    setenv("FLOSIM_KERNELS", "generic", 1);
+    cr_assert_eq(kernels_best(), &kernels_generic);
+    setenv("FLOSIM_KERNELS", "abacus", 1);
+    cr_assert_not_null(kernels_best());
+}
+
+Test(kernels, tilings_cover_everything_with_tiles_that_exist)
+{
+    for (size_t set = 0; set < 3; set++) {
+        const struct kernels *kernels;
+
+        setenv("FLOSIM_KERNELS", sets[set], 1);
+        kernels = kernels_best();
+        for (int rows = 1; rows < 70; rows++)
+            for (int cols = 1; cols < 40; cols++) {
+                struct tiling t = tiling_choose(kernels, rows, cols);
+                int height = (rows + t.row_tiles - 1) / t.row_tiles, width = (cols + t.col_tiles - 1) / t.col_tiles;
+
+                cr_assert_eq(t.rows, rows);
+                cr_assert_eq(t.cols, cols);
+                cr_assert(width <= TILE_MAX_COLS && height <= kernels->max_rows[width],
+                          "%d x %d: no tile of %d x %d in %s", rows, cols, height, width, kernels->name);
+            }
+    }
+}
+
+Test(kernels, batches_turn_into_blocks_and_back)
+{
+    static const size_t sizes[][3] = {{1, 1, 1}, {16, 8, 8}, {16, 8, 11}, {33, 19, 20}, {40, 9, 9}, {7, 30, 30}};
+
+    for (size_t set = 0; set < 3; set++)
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            size_t N = sizes[i][0], size = sizes[i][1], stride = sizes[i][2], blocks = (N + LANES - 1) / LANES;
+            float *x = malloc(N * stride * sizeof *x), *back = malloc(N * stride * sizeof *back);
+            float *block = malloc(blocks * size * LANES * sizeof *block);
+            const struct kernels *kernels;
+
+            setenv("FLOSIM_KERNELS", sets[set], 1);
+            kernels = kernels_best();
+            fill(x, N * stride, 1);
+            memcpy(back, x, N * stride * sizeof *x);
+            kernels->gather(x, N, size, stride, block);
+            for (size_t n = 0; n < blocks * LANES; n++)
+                for (size_t d = 0; d < size; d++)
+                    cr_assert_eq(block[((n / LANES) * size + d) * LANES + n % LANES], n < N ? x[n * stride + d] : 0);
+            for (size_t n = 0; n < N; n++)
+                memset(back + n * stride, 0, size * sizeof *back);
+            kernels->scatter(block, N, size, stride, back);
+            cr_assert_arr_eq(back, x, N * stride * sizeof *x);
+            free(x), free(back), free(block);
+        }
+}

@@ -1,0 +1,308 @@
+/* Every layer against PyTorch, and every row of the registry against central differences. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/kernels/kernels.h"
+#include "nn/layer/layer.h"
+#include "util/rng.h"
+#include "vectors.h"
+
+static const char *const kernel_sets[] = {"avx512", "avx2", "generic"};
+
+/* One layer called `l`, flattened because a model gives [O]. */
+static struct model *layer_model(const char *input, const char *kind, const char *args)
+{
+    char text[1024];
+
+    snprintf(text, sizeof text, "input: [%s]\nlayers:\n  - l: {%s: {%s}}\n  - {flatten: {}}\n", input, kind, args);
+    return model_from_text(text);
+}
+
+/* --- PyTorch ---------------------------------------------------------------------------------------------------- */
+
+static void args_of_vector(const struct vector *v, char *args, size_t size)
+{
+    static const char *const keys[] = {"kernel", "stride", "padding", "bias"};
+    size_t used = 0;
+
+    *args = '\0';
+    if (safetensors_find(v->file, "param.weight"))
+        used = (size_t)snprintf(args, size, "out: %lld", (long long)vector_tensor(v, "param.weight")->dims[0]);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (vector_meta(v, keys[i], NULL))
+            used += (size_t)snprintf(args + used, size - used, "%s%s: %s", used ? ", " : "", keys[i],
+                                     vector_meta(v, keys[i], NULL));
+}
+
+static struct model *model_of_vector(const struct vector *v)
+{
+    const struct safetensors_tensor *x = vector_tensor(v, "x");
+    char input[128] = "", args[256];
+
+    for (int i = 1; i < x->num_dims; i++)
+        snprintf(input + strlen(input), sizeof input - strlen(input), "%s%lld", i > 1 ? ", " : "",
+                 (long long)x->dims[i]);
+    args_of_vector(v, args, sizeof args);
+    return layer_model(input, vector_meta(v, "kind", ""), args);
+}
+
+/* Copy tensors "param.weight" … into the block of a layer `l`. */
+static void load_params(const struct vector *v, const struct layout *layout, float *params)
+{
+    for (size_t i = 0; i < layout->num_tensors; i++) {
+        char name[256];
+        float *values;
+
+        snprintf(name, sizeof name, "param.%s", layout->tensors[i].name + 2);
+        values = vector_floats(v, name);
+        memcpy(params + layout->tensors[i].offset, values, layout->tensors[i].count * sizeof *params);
+        free(values);
+    }
+}
+
+static void check_grads(const struct vector *v, const struct layout *layout, const float *grads)
+{
+    for (size_t i = 0; i < layout->num_tensors; i++) {
+        char name[256];
+        float *expected;
+
+        snprintf(name, sizeof name, "grad.%s", layout->tensors[i].name + 2);
+        expected = vector_floats(v, name);
+        assert_close(name, grads + layout->tensors[i].offset, expected, layout->tensors[i].count, 1e-4);
+        free(expected);
+    }
+}
+
+static void check_vector(const char *name)
+{
+    struct vector v = vector_open(name);
+    struct model *model = model_of_vector(&v);
+    const struct layout *layout = model_layout(model);
+    int N = (int)vector_tensor(&v, "x")->dims[0];
+    float *x = vector_floats(&v, "x"), *y = vector_floats(&v, "y"), *gy = vector_floats(&v, "gy");
+    float *gx = vector_floats(&v, "gx"), *found_gx = malloc(vector_tensor(&v, "gx")->bytes.size);
+    float *params = calloc(layout->num_floats + 1, sizeof *params),
+          *grads = calloc(layout->num_floats + 1, sizeof *grads);
+    struct workspace *ws;
+
+    cr_assert_eq(workspace_new(model, N, true, &ws, NULL), OK);
+    load_params(&v, layout, params);
+    assert_close("y", model_forward(model, ws, params, x, N, true, NULL), y, (size_t)N * model_output_size(model),
+                 1e-4);
+    model_backward(model, ws, params, gy, grads, found_gx);
+    assert_close("gx", found_gx, gx, (size_t)N * model_input_size(model), 1e-4);
+    check_grads(&v, layout, grads);
+    workspace_free(ws);
+    model_free(model);
+    vector_close(&v);
+    free(x), free(y), free(gy), free(gx), free(found_gx), free(params), free(grads);
+}
+
+/* Grouped convolutions are a later layer argument; everything else of a kind that is in the registry is checked. */
+static bool in_scope(const char *name)
+{
+    struct vector v = vector_open(name);
+    bool known = layer_kind_find(vector_meta(&v, "kind", "")) && !vector_meta(&v, "groups", NULL);
+
+    vector_close(&v);
+    return known;
+}
+
+Test(layers, agree_with_pytorch)
+{
+    char **names = vector_names("layer_");
+    int checked = 0;
+
+    for (size_t set = 0; set < 3; set++) {
+        setenv("FLOSIM_KERNELS", kernel_sets[set], 1);
+        for (size_t i = 0; names[i]; i++)
+            if (in_scope(names[i])) {
+                check_vector(names[i]);
+                checked++;
+            }
+    }
+    cr_assert_geq(checked, 3 * 10, "only %d vectors were in scope", checked);
+    vector_names_free(names);
+}
+
+/* --- gradients -------------------------------------------------------------------------------------------------- */
+
+struct gradient_case {
+    const char *kind, *args, *input;
+    int N;
+};
+
+/* At least two shapes for every row of the registry: a layer without a row here fails the test below. */
+static const struct gradient_case cases[] = {
+    {"linear", "out: 5", "7", 3},
+    {"linear", "out: 40, bias: false", "33", 18},
+    {"linear", "out: 1", "1", 1},
+    {"conv2d", "out: 3, kernel: 3", "2, 6, 5", 2},
+    {"conv2d", "out: 17, kernel: [2, 3], stride: [2, 1], padding: [1, 2]", "3, 5, 4", 17},
+    {"conv2d", "out: 2, kernel: 1, bias: false", "9, 1, 1", 1},
+    {"maxpool2d", "kernel: 2", "2, 5, 4", 3},
+    {"maxpool2d", "kernel: 3, stride: 2, padding: 1", "2, 7, 6", 17},
+    {"maxpool2d", "kernel: [1, 3], stride: 1", "1, 2, 8", 2},
+    {"relu", "", "13", 3},
+    {"relu", "", "2, 3, 3", 17},
+    {"flatten", "", "2, 3, 4", 3},
+    {"flatten", "", "5", 17},
+};
+
+/* Distinct multiples of 1/8 in random order, none of them 0: no kink lies within the step of a difference. */
+static void fill_distinct(struct rng *rng, float *x, size_t n)
+{
+    uint32_t *order = malloc(n * sizeof *order);
+
+    for (size_t i = 0; i < n; i++)
+        order[i] = (uint32_t)i;
+    rng_shuffle_u32(rng, order, n);
+    for (size_t i = 0; i < n; i++)
+        x[i] = (float)((int)order[i] - (int)(n / 2)) / 8 + 1.0F / 16;
+    free(order);
+}
+
+static double dot(const float *a, const float *b, size_t n)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += (double)a[i] * (double)b[i];
+    return sum;
+}
+
+struct gradient_check {
+    const struct gradient_case *test;
+    const struct model *model;
+    struct workspace *ws;
+    float *params, *x, *gy;
+    int N;
+};
+
+static double objective(const struct gradient_check *c)
+{
+    return dot(model_forward(c->model, c->ws, c->params, c->x, c->N, true, NULL), c->gy,
+               (size_t)c->N * model_output_size(c->model));
+}
+
+/* Compare d objective / d values[i] with the gradient that backward gave, at up to 200 places. */
+static void check_differences(const struct gradient_check *c, const char *what, float *values, const float *gradient,
+                              size_t n)
+{
+    const float step = 1.0F / 32;
+    double largest = 1e-3;
+
+    for (size_t i = 0; i < n; i++)
+        largest = fmax(largest, fabs((double)gradient[i]));
+    for (size_t i = 0; i < n; i += n / 200 + 1) {
+        float kept = values[i];
+        double above, below, slope;
+
+        values[i] = kept + step;
+        above = objective(c);
+        values[i] = kept - step;
+        below = objective(c);
+        values[i] = kept;
+        slope = (above - below) / (2 * (double)step);
+        cr_assert(fabs(slope - (double)gradient[i]) <= 5e-3 * largest, "%s {%s}: %s[%zu]: slope %g, gradient %g",
+                  c->test->kind, c->test->args, what, i, slope, (double)gradient[i]);
+    }
+}
+
+static void check_gradients(const struct gradient_case *test)
+{
+    struct gradient_check c = {.test = test, .model = layer_model(test->input, test->kind, test->args), .N = test->N};
+    size_t P = model_layout(c.model)->num_parameters, D = model_input_size(c.model), O = model_output_size(c.model);
+    size_t N = (size_t)test->N;
+    float *grads = calloc(P + 1, sizeof *grads), *gx = calloc(N * D, sizeof *gx);
+    struct rng rng;
+
+    c.params = calloc(P + 1, sizeof *c.params);
+    c.x = calloc(N * D, sizeof *c.x);
+    c.gy = calloc(N * O, sizeof *c.gy);
+    rng_init(&rng, 7, "test", test->kind, 0);
+    model_init_params(c.model, 7, c.params);
+    fill_distinct(&rng, c.x, N * D);
+    for (size_t i = 0; i < N * O; i++)
+        c.gy[i] = rng_uniform_between(&rng, -1, 1);
+    cr_assert_eq(workspace_new(c.model, c.N, true, &c.ws, NULL), OK);
+    model_forward(c.model, c.ws, c.params, c.x, c.N, true, NULL);
+    model_backward(c.model, c.ws, c.params, c.gy, grads, gx);
+    check_differences(&c, "x", c.x, gx, N * D);
+    check_differences(&c, "params", c.params, grads, P);
+    workspace_free(c.ws);
+    model_free((struct model *)c.model);
+    free(c.params), free(c.x), free(c.gy), free(grads), free(gx);
+}
+
+Test(layers, gradients_are_the_slopes)
+{
+    for (size_t set = 0; set < 3; set++) {
+        setenv("FLOSIM_KERNELS", kernel_sets[set], 1);
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+            check_gradients(&cases[i]);
+    }
+}
+
+Test(layers, every_row_of_the_registry_has_gradient_cases)
+{
+    for (size_t k = 0; layer_kinds[k]; k++) {
+        int found = 0;
+
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+            found += strcmp(cases[i].kind, layer_kinds[k]->name) == 0;
+        cr_assert_geq(found, 2, "%s needs at least two gradient cases in %s", layer_kinds[k]->name, __FILE__);
+        cr_assert_eq(layer_kind_find(layer_kinds[k]->name), layer_kinds[k]);
+    }
+}
+
+/* --- batches ---------------------------------------------------------------------------------------------------- */
+
+/* A sample's output does not depend on what shares its batch, nor on the batch's size. */
+Test(layers, samples_do_not_see_each_other)
+{
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct model *model = layer_model(cases[i].input, cases[i].kind, cases[i].args);
+        size_t D = model_input_size(model), O = model_output_size(model);
+        float *params = calloc(model_layout(model)->num_floats + 1, sizeof *params);
+        float *x = malloc(50 * D * sizeof *x), *together = malloc(50 * O * sizeof *together);
+        struct workspace *many, *one;
+        struct rng rng;
+
+        rng_init(&rng, 1, "test", "", 0);
+        fill_distinct(&rng, x, 50 * D);
+        model_init_params(model, 1, params);
+        cr_assert_eq(workspace_new(model, 50, false, &many, NULL), OK);
+        cr_assert_eq(workspace_new(model, 1, false, &one, NULL), OK);
+        memcpy(together, model_forward(model, many, params, x, 50, false, NULL), 50 * O * sizeof *together);
+        for (size_t n = 0; n < 50; n += 7)
+            assert_close(cases[i].kind, model_forward(model, one, params, x + n * D, 1, false, NULL), together + n * O,
+                         O, 1e-6);
+        workspace_free(many);
+        workspace_free(one);
+        model_free(model);
+        free(params), free(x), free(together);
+    }
+}
+
+Test(layers, a_nan_goes_through)
+{
+    struct model *model = model_from_text("input: [1, 2, 2]\nlayers:\n  - {relu: {}}\n  - {maxpool2d: {kernel: 2}}\n"
+                                          "  - {flatten: {}}\n");
+    struct workspace *ws;
+
+    for (size_t set = 0; set < 3; set++)
+        for (int at = 0; at < 4; at++) {
+            float x[4] = {1, -2, 3, -4};
+
+            setenv("FLOSIM_KERNELS", kernel_sets[set], 1);
+            x[at] = NAN;
+            cr_assert_eq(workspace_new(model, 1, false, &ws, NULL), OK);
+            cr_assert(isnan(*model_forward(model, ws, x, x, 1, false, NULL)), "%s hides a NaN", kernel_sets[set]);
+            workspace_free(ws);
+        }
+    model_free(model);
+}

@@ -1,0 +1,222 @@
+/* model.yaml: what is understood, and what is said about mistakes. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/model.h"
+#include "vectors.h"
+
+static char *complaints(const char *text, json_t *model_args)
+{
+    struct diags *diags = diags_new();
+    struct model *model;
+    char *found;
+
+    cr_assert_neq(model_load_text(text, "model.yaml", model_args, &model, diags), OK, "accepted: %s", text);
+    cr_assert_null(model);
+    cr_assert_gt(diags_errors(diags), 0);
+    found = diags_text(diags);
+    diags_free(diags);
+    return found;
+}
+
+struct mistake {
+    const char *text;
+    const char *says[3];
+};
+
+static const struct mistake mistakes[] = {
+    {"input: [784]\n", {"layers"}},
+    {"layers: [{relu: {}}]\n", {"input"}},
+    {"input: [784]\nlayers: []\n", {"model.yaml:2:", "at least one layer"}},
+    {"input: [784]\nlayers: 3\n", {"model.yaml:2:", "list"}},
+    {"input: 7x\nlayers: [{relu: {}}]\n", {"model.yaml:1:", "input"}},
+    {"input: [1, 0]\nlayers: [{relu: {}}]\n", {"model.yaml:1:", "input"}},
+    {"input: [1048576, 1048576]\nlayers: [{flatten: {}}]\n", {"model.yaml:1:", "more than"}},
+    {"input: [4]\nlayer: [{relu: {}}]\n", {"model.yaml:2:", "layers"}},
+    {"input: [4]\nlayers: [{rely: {}}]\n", {"model.yaml:2:11:", "relu"}},
+    {"input: [4]\nlayers: [a: {rely: {}}]\n", {"model.yaml:2:", "relu"}},
+    {"input: [4]\nlayers: [{transformer: {}}]\n", {"transformer", "linear, conv2d"}},
+    {"input: [4]\nlayers: [relu]\n", {"model.yaml:2:10:", "{kind: {arguments}}"}},
+    {"input: [4]\nlayers: [{relu: {slope: 1}}]\n", {"model.yaml:2:", "no arguments"}},
+    {"input: [4]\nlayers: [{linear: {}}]\n", {"model.yaml:2:", "out"}},
+    {"input: [4]\nlayers: [{linear: {ouch: 3}}]\n", {"model.yaml:2:20:", "out"}},
+    {"input: [4]\nlayers: [{linear: {out: 0}}]\n", {"model.yaml:2:", "out"}},
+    {"input: [4]\nlayers: [\"a b\": {relu: {}}]\n", {"model.yaml:2:", "name"}},
+    {"input: [4]\nlayers:\n  - fc: {linear: {out: 3}}\n  - fc: {linear: {out: 3}}\n", {"model.yaml:4:", "fc.weight"}},
+    {"input: [1, 32, 32]\nlayers:\n  - fc1: {linear: {out: 3}}\n", {"model.yaml:3:5:", "fc1 (linear)", "[1, 32, 32]"}},
+    {"input: [10]\nlayers:\n  - conv1: {conv2d: {out: 3, kernel: 3}}\n", {"conv1 (conv2d)", "[C, H, W]", "[10]"}},
+    {"input: [2, 3, 3]\nlayers:\n  - conv1: {conv2d: {out: 3, kernel: 5}}\n", {"conv1 (conv2d)", "5 x 5", "[2, 3, 3]"}},
+    {"input: [2, 3, 3]\nlayers:\n  - {maxpool2d: {kernel: 4}}\n", {"maxpool2d", "4 x 4", "[2, 3, 3]"}},
+    {"input: [2, 3, 3]\nlayers:\n  - {maxpool2d: {kernel: 2, padding: 2}}\n", {"maxpool2d", "half"}},
+    {"input: [2, 3, 3]\nlayers:\n  - {maxpool2d: {kernel: [1, 2, 3]}}\n", {"maxpool2d", "kernel"}},
+    {"input: [2, 3, 3]\nlayers:\n  - {maxpool2d: {kernel: 2}}\n", {"model.yaml:3:", "[2, 1, 1]"}},
+    {"input: [4]\nlayers: [{linear: {out: $(classes)}}]\n", {"model.yaml:2:25:", "$(classes)"}},
+    {"input: [4]\nlayers: [{linear: {out: $(classes}}]\n", {"model.yaml:2:25:", "`)`"}},
+    {"input: [65536]\nlayers: [{linear: {out: 16777216}}]\n", {"model.yaml:2:", "weight"}},
+    {"input: [1, 4096, 4096]\nlayers: [{conv2d: {out: 64, kernel: 1}}]\n", {"more than"}},
+};
+
+Test(model, mistakes_are_named_with_their_place)
+{
+    for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
+        char *found = complaints(mistakes[i].text, NULL);
+
+        for (size_t j = 0; j < 3 && mistakes[i].says[j]; j++)
+            cr_expect(strstr(found, mistakes[i].says[j]), "%s\nsays: %s\nlacks: %s", mistakes[i].text, found,
+                      mistakes[i].says[j]);
+        free(found);
+    }
+}
+
+Test(model, all_mistakes_come_at_once)
+{
+    char *found = complaints("input: [1, 9, 9]\nlayers:\n  - a: {conv2d: {out: 2, kernel: 11}}\n  - {maxpool: {}}\n"
+                             "  - {linear: {outt: 2}}\n",
+                             NULL);
+
+    cr_assert(strstr(found, "model.yaml:3:") && strstr(found, "model.yaml:4:") && strstr(found, "model.yaml:5:"), "%s",
+              found);
+    free(found);
+}
+
+static size_t outputs(const char *text, json_t *model_args)
+{
+    struct diags *diags = diags_new();
+    struct model *model;
+    size_t size;
+
+    cr_assert_eq(model_load_text(text, "model.yaml", model_args, &model, diags), OK, "%s", diags_text(diags));
+    size = model_output_size(model);
+    model_free(model);
+    diags_free(diags);
+    json_decref(model_args);
+    return size;
+}
+
+Test(model, model_args_replace_their_names)
+{
+    static const char text[] = "input: [4]\nargs: {num_classes: 10, h: 5}\nlayers:\n  - {linear: {out: $(h)}}\n"
+                               "  - {linear: {out: $(num_classes), bias: true}}\n";
+    json_t *evil = json_pack("{s:s}", "num_classes", "3}}, {relu: {}}, {linear: {out: 7");
+    char *found;
+
+    cr_assert_eq(outputs(text, NULL), 10);
+    cr_assert_eq(outputs(text, json_pack("{s:i}", "num_classes", 62)), 62);
+    cr_assert_eq(outputs(text, json_pack("{s:s}", "num_classes", "7")), 7);
+    cr_assert_eq(outputs(text, json_pack("{s:i, s:f}", "num_classes", 3, "dropout", 0.5)), 3, "unknown ones only warn");
+    found = complaints(text, evil);
+    cr_assert(strstr(found, "model_args.num_classes"), "%s", found);
+    free(found);
+    json_decref(evil);
+}
+
+/* Behind a replaced word columns stay what they are in the file. */
+Test(model, places_survive_replacement)
+{
+    char *found = complaints("input: [4]\nargs: {c: 10}\nlayers:\n  - {linear: {out: $(c), bios: true}}\n", NULL);
+
+    cr_assert(strstr(found, "model.yaml:4:26:"), "%s", found);
+    free(found);
+}
+
+static struct model *shipped(const char *name)
+{
+    const char *srcdir = getenv("srcdir");
+    struct diags *diags = diags_new();
+    struct model *model;
+    char folder[512];
+
+    snprintf(folder, sizeof folder, "%s/models/%s", srcdir ? srcdir : ".", name);
+    cr_assert_eq(model_load(folder, NULL, &model, diags), OK, "%s", diags_text(diags));
+    diags_free(diags);
+    return model;
+}
+
+Test(model, shipped_models_have_their_papers_sizes)
+{
+    static const struct {
+        const char *name;
+        size_t parameters, input;
+        double flops;
+    } models[] = {
+        {"LeNet5", 61706, 1024, 2 * 416520},
+        {"MLP_2NN", 199210, 784, 2 * 198800},
+        {"LogisticRegression", 610, 60, 2 * 600},
+    };
+
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        struct model *model = shipped(models[i].name);
+
+        cr_assert_eq(model_layout(model)->num_parameters, models[i].parameters, "%s", models[i].name);
+        cr_assert_eq(model_input_size(model), models[i].input);
+        cr_assert_eq(model_output_size(model), 10);
+        cr_assert_float_eq(model_flops_forward(model), models[i].flops, 0.5, "%s", models[i].name);
+        cr_assert_gt(model_flops_train(model), 1.9 * model_flops_forward(model));
+        cr_assert_lt(model_flops_train(model), 3.0 * model_flops_forward(model));
+        model_free(model);
+    }
+}
+
+Test(model, tensors_are_named_as_in_pytorch)
+{
+    struct model *lenet = shipped("LeNet5");
+    struct model *unnamed = model_from_text("input: [4]\nlayers: [{relu: {}}, {linear: {out: 2}}]\n");
+    const struct tensor_info *conv2 = layout_find(model_layout(lenet), "conv2.weight");
+
+    cr_assert_not_null(conv2);
+    cr_assert(shape_equal(conv2->num_dims, conv2->dims, 4, (int64_t[]){16, 6, 5, 5}));
+    cr_assert_not_null(layout_find(model_layout(lenet), "fc3.bias"));
+    cr_assert_eq(model_layout(lenet)->num_tensors, 10);
+    cr_assert_not_null(layout_find(model_layout(unnamed), "1.weight"), "as nn.Sequential counts");
+    model_free(lenet);
+    model_free(unnamed);
+}
+
+Test(model, missing_folder_is_an_error)
+{
+    struct diags *diags = diags_new();
+    struct model *model;
+    char *text;
+
+    cr_assert_eq(model_load("/nonexistent/LeNet5", NULL, &model, diags), ERR_NOT_FOUND);
+    text = diags_text(diags);
+    cr_assert(strstr(text, "/nonexistent/LeNet5/model.yaml"), "%s", text);
+    free(text);
+    diags_free(diags);
+}
+
+/* U(-b, b) has the standard deviation b / sqrt(3); b = 1 / sqrt(fan_in) for weight and bias. */
+Test(model, initial_weights_are_pytorchs_distribution)
+{
+    struct model *model = shipped("LeNet5");
+    const struct layout *layout = model_layout(model);
+    const double fan_in[10] = {25, 25, 150, 150, 400, 400, 120, 120, 84, 84};
+    float *params = malloc(layout->num_floats * sizeof *params), *again = malloc(layout->num_floats * sizeof *again);
+
+    model_init_params(model, 42, params);
+    model_init_params(model, 42, again);
+    cr_assert_arr_eq(params, again, layout->num_floats * sizeof *params);
+    model_init_params(model, 43, again);
+    cr_assert_neq(memcmp(params, again, layout->num_floats * sizeof *params), 0);
+    for (size_t i = 0; i < layout->num_tensors; i++) {
+        const struct tensor_info *t = &layout->tensors[i];
+        double bound = 1 / sqrt(fan_in[i]), sum = 0, squares = 0, n = (double)t->count;
+
+        for (size_t j = 0; j < t->count; j++) {
+            double value = (double)params[t->offset + j];
+
+            cr_assert_leq(fabs(value), bound * 1.0001, "%s", t->name);
+            sum += value;
+            squares += value * value;
+        }
+        if (t->count >= 150) {
+            cr_assert_lt(fabs(sum / n), 5 * bound / sqrt(3 * n), "%s", t->name);
+            cr_assert_float_eq(sqrt(squares / n), bound / sqrt(3), 0.15 * bound, "%s", t->name);
+        }
+    }
+    free(params), free(again);
+    model_free(model);
+}

@@ -1,0 +1,152 @@
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/optimizer.h"
+#include "vectors.h"
+
+static struct span text_span(const char *text)
+{
+    return span_of(text, strlen(text));
+}
+
+/* "optim_sgd_momentum_wd" with its metadata -> {"name": "sgd", "args": {…}}; false where flosim has no such optimizer.
+ */
+static bool request_of(const struct vector *v, const char *name, char *json, size_t size)
+{
+    static const char *const keys[] = {"lr", "momentum", "dampening", "weight_decay", "nesterov", "eps", "betas"};
+    char kind[64];
+    size_t used;
+
+    snprintf(kind, sizeof kind, "%s", name + strlen("optim_"));
+    kind[strcspn(kind, "_")] = '\0';
+    if (!optimizer_find(kind))
+        return false;
+    used = (size_t)snprintf(json, size, "{\"name\": \"%s\", \"args\": {", kind);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const char *value = vector_meta(v, keys[i], NULL);
+        const char *format = strcmp(keys[i], "betas") == 0 ? "%s\"%s\": [%s]" : "%s\"%s\": %s";
+
+        if (value)
+            used += (size_t)snprintf(json + used, size - used, format, json[used - 1] == '{' ? "" : ", ", keys[i],
+                                     strcmp(value, "True") == 0 ? "true" : value);
+    }
+    snprintf(json + used, size - used, "}}");
+    return true;
+}
+
+static void check_vector(const struct vector *v, const char *name, const char *json)
+{
+    float *p = vector_floats(v, "p0"), *grads = vector_floats(v, "grads"), *params = vector_floats(v, "params");
+    struct optimizer *optimizer;
+    struct error err = ERROR_INIT;
+
+    cr_assert_eq(optimizer_new(text_span(json), 1, 6, &optimizer, &err), OK, "%s: %s", json, err.message);
+    for (size_t step = 0; step < 5; step++) {
+        optimizer_step(optimizer, p, grads + 6 * step);
+        assert_close(name, p, params + 6 * step, 6, 1e-4);
+    }
+    optimizer_free(optimizer);
+    free(p), free(grads), free(params);
+}
+
+Test(optimizer, every_row_agrees_with_pytorch)
+{
+    static const char *const sets[] = {"avx512", "avx2", "generic"};
+    char **names = vector_names("optim_");
+    size_t rows = 0, checked = 0;
+
+    for (size_t i = 0; names[i]; i++) {
+        struct vector v = vector_open(names[i]);
+        char json[512];
+
+        if (request_of(&v, names[i], json, sizeof json)) {
+            for (size_t set = 0; set < 3; set++) {
+                setenv("FLOSIM_KERNELS", sets[set], 1);
+                check_vector(&v, names[i], json);
+            }
+            checked++;
+        }
+        vector_close(&v);
+    }
+    while (optimizers[rows])
+        rows++;
+    cr_assert_geq(checked, rows + 3, "only %zu vectors for %zu optimizers", checked, rows);
+    vector_names_free(names);
+}
+
+/* 37 parameters, 5 steps: what the vectors' 6 cannot show is that no element beyond a register is forgotten. */
+Test(optimizer, every_parameter_is_stepped_alike)
+{
+    static const char *const requests[] = {"{\"name\": \"adam\"}", "{\"name\": \"sgd\"}",
+                                           "{\"name\": \"sgd\", \"args\": {\"momentum\": 0.9}}"};
+
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        struct optimizer *many, *one;
+        float p[37], g[37], single = 0.5F, grad = 0.25F;
+
+        for (int j = 0; j < 37; j++) {
+            p[j] = single;
+            g[j] = grad;
+        }
+        cr_assert_eq(optimizer_new(text_span(requests[i]), 0.1, 37, &many, NULL), OK);
+        cr_assert_eq(optimizer_new(text_span(requests[i]), 0.1, 1, &one, NULL), OK);
+        for (int step = 0; step < 5; step++) {
+            optimizer_step(many, p, g);
+            optimizer_step(one, &single, &grad);
+        }
+        for (int j = 0; j < 37; j++)
+            cr_assert_eq(p[j], single, "%s: parameter %d", requests[i], j);
+        cr_assert_lt(single, 0.5F);
+        optimizer_free(many);
+        optimizer_free(one);
+    }
+}
+
+Test(optimizer, absent_is_adam_and_lr_comes_from_the_session)
+{
+    struct optimizer *optimizer;
+    float p = 1, g = 0.3F;
+
+    cr_assert_eq(optimizer_new(span_of(NULL, 0), 0.01, 1, &optimizer, NULL), OK);
+    optimizer_step(optimizer, &p, &g);
+    cr_assert_float_eq(p, 0.99F, 1e-6, "Adam's first step is the learning rate, whatever the gradient");
+    optimizer_free(optimizer);
+    p = 1;
+    cr_assert_eq(optimizer_new(text_span("{\"name\": \"sgd\", \"args\": {}}"), 0.5, 1, &optimizer, NULL), OK);
+    optimizer_step(optimizer, &p, &g);
+    cr_assert_float_eq(p, 0.85F, 1e-6);
+    optimizer_free(optimizer);
+    p = 1;
+    cr_assert_eq(optimizer_new(text_span("{\"name\": \"sgd\", \"args\": {\"lr\": 0}}"), 0.5, 1, &optimizer, NULL), OK);
+    optimizer_step(optimizer, &p, &g);
+    cr_assert_eq(p, 1, "a learning rate of 0 was asked for");
+    optimizer_free(optimizer);
+}
+
+Test(optimizer, mistakes_are_named)
+{
+    static const char *const bad[][2] = {
+        {"{\"name\": \"sdg\"}", "sgd, adam"},
+        {"{\"args\": {}}", "name"},
+        {"{\"name\": \"sgd\", \"args\": {\"momentun\": 0.9}}", "momentum"},
+        {"{\"name\": \"sgd\", \"args\": {\"lr\": \"fast\"}}", "lr"},
+        {"{\"name\": \"sgd\", \"args\": {\"lr\": -1}}", "lr"},
+        {"{\"name\": \"sgd\", \"args\": {\"nesterov\": true}}", "nesterov"},
+        {"{\"name\": \"adam\", \"args\": {\"betas\": [0.9]}}", "betas"},
+        {"{\"name\": \"adam\", \"args\": {\"betas\": [0.9, 1]}}", "betas"},
+        {"{\"name\": ", "optimizer"},
+        {"", "name"},
+    };
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct optimizer *optimizer;
+        struct error err = ERROR_INIT;
+
+        cr_assert_eq(optimizer_new(text_span(bad[i][0]), 0.1, 4, &optimizer, &err), ERR_INVALID, "accepted: %s",
+                     bad[i][0]);
+        cr_assert_null(optimizer);
+        cr_assert(strstr(err.message, bad[i][1]), "%s: `%s` lacks `%s`", bad[i][0], err.message, bad[i][1]);
+    }
+}
