@@ -313,6 +313,21 @@ Test(source, synthetic_depends_on_seed_and_device_alone)
     data_pair_fini(&c);
 }
 
+Test(source, synthetic_validation_is_mixed)
+{
+    struct data_pair pair = load_ok("synthetic", "{devices: 30}", 7);
+    bool seen[30] = {false};
+    int devices = 0;
+
+    cr_assert_gt(pair.validation.num_items, 200);
+    for (size_t i = 0; i < 100; i++) {
+        devices += !seen[pair.validation.groups[i]];
+        seen[pair.validation.groups[i]] = true;
+    }
+    cr_assert_gt(devices, 8);
+    data_pair_fini(&pair);
+}
+
 Test(source, synthetic_refuses_slips)
 {
     expect_refusal("synthetic", "{min_samples: 100, max_samples: 50}", "max_samples 50 is less than min_samples 100");

@@ -126,10 +126,11 @@ static int32_t label_of(const struct device *device, size_t dimension, size_t cl
     return (int32_t)best;
 }
 
-/* Where the next item goes. */
+/* Where the next item goes: one after another, or as `order` says. */
 struct cursor {
     struct dataset_fill fill;
     size_t next;
+    uint32_t *order; /* owned; or NULL */
 };
 
 static void draw_items(const struct args *args, const struct device *device, struct rng *rng, int64_t group, size_t n,
@@ -138,11 +139,12 @@ static void draw_items(const struct args *args, const struct device *device, str
     size_t dimension = (size_t)args->dimension;
 
     for (size_t i = 0; i < n; i++, to->next++) {
-        float *x = (float *)to->fill.x + to->next * dimension;
+        size_t at = to->order ? to->order[to->next] : to->next;
+        float *x = (float *)to->fill.x + at * dimension;
         for (size_t j = 0; j < dimension; j++)
             x[j] = (float)(device->center[j] + device->spread[j] * rng_normal(rng));
-        to->fill.labels[to->next] = label_of(device, dimension, (size_t)args->classes, x);
-        to->fill.groups[to->next] = (int32_t)group;
+        to->fill.labels[at] = label_of(device, dimension, (size_t)args->classes, x);
+        to->fill.groups[at] = (int32_t)group;
     }
 }
 
@@ -172,6 +174,20 @@ static void describe(const struct args *args, size_t num_items, struct dataset *
     out->transform = (struct transform){1.0f, 0.0f, 1.0f, 0};
 }
 
+/* The validation set is mixed, so that its first n items are a fair sample of all devices. */
+static int draw_order(uint64_t seed, size_t n, uint32_t **order, struct error *err)
+{
+    struct rng rng;
+
+    if (!(*order = malloc(n * sizeof **order)))
+        return FAIL(err, ERR_MEMORY, "no memory for %zu items", n);
+    for (size_t i = 0; i < n; i++)
+        (*order)[i] = (uint32_t)i;
+    rng_init(&rng, seed, "synthetic-order", "", 0);
+    rng_shuffle_u32(&rng, *order, n);
+    return OK;
+}
+
 static int allocate(const struct args *args, uint64_t seed, struct data_pair *out, struct cursor *train,
                     struct cursor *validation, struct error *err)
 {
@@ -192,7 +208,7 @@ static int allocate(const struct args *args, uint64_t seed, struct data_pair *ou
     int status = dataset_alloc(&out->train, true, &train->fill, err);
     if (!status && held_out > 0)
         status = dataset_alloc(&out->validation, true, &validation->fill, err);
-    return status;
+    return status || held_out == 0 ? status : draw_order(seed, held_out, &validation->order, err);
 }
 
 static int check_args(const struct args *args, struct error *err)
@@ -225,6 +241,7 @@ static int load(const void *opaque, uint64_t seed, struct data_pair *out, struct
         data_pair_fini(out);
     }
     free(device.weights);
+    free(validation.order);
     return status;
 }
 
