@@ -2,6 +2,8 @@
 #ifndef FLOSIM_CLI_COMMAND_H
 #define FLOSIM_CLI_COMMAND_H
 
+#include <stdio.h>
+
 struct command {
     const char *name;
     const char *summary; /* one line for `flosim --help` */
@@ -12,5 +14,10 @@ struct command {
 
 extern const struct command command_run, command_check, command_partition, command_leader, command_worker,
     command_submit, command_help;
+
+extern const struct command *const commands[]; /* in the order of `flosim --help`; NULL-terminated */
+
+/* `flosim --help`: the commands and the topics of `flosim help`. */
+void help_overview(FILE *out);
 
 #endif

@@ -174,7 +174,7 @@ static void check_network_text(const char *path, const json_t *args, struct diag
     struct model *model = NULL;
 
     if (fs_read(path, 16 << 20, &blob, &err)) {
-        diag_error(diags, (struct diag_place){path, 0, 0}, "%s", err.message);
+        diag_error(diags, (struct diag_place){NULL, 0, 0}, "%s", err.message); /* names the path */
         return;
     }
     struct span span = blob_span(blob);

@@ -4,98 +4,22 @@
 
 #include "config/model_folder.h"
 #include "config/tables.h"
-#include "nn/loss.h"
-#include "nn/optimizer.h"
 #include "util/fs.h"
 
-enum { MAX_NAMES = 64 };
-
-/* --- names in registries -------------------------------------------------------------------------------------------
- */
-
-static void unknown_name(struct diags *diags, struct diag_place place, const char *what, const char *name,
-                         const char *const *names, size_t n)
+/* A name, or {name: …, args: {…}}. Which names there are is checked with the strategies. */
+static void check_optimizer(struct yaml_node node, struct diags *diags)
 {
-    const char *near = nearest_word(name, names, n);
-    char list[512] = "";
+    bool mapping = yaml_kind(node) == YAML_MAPPING;
 
-    for (size_t i = 0; i < n; i++)
-        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", names[i]);
-    diag_error(diags, place, "unknown %s `%.80s`%s%s%s; there are: %s", what, name, near ? "; did you mean `" : "",
-               near ? near : "", near ? "`?" : "", list);
-}
-
-static void check_loss(const char *name, struct diag_place place, struct diags *diags)
-{
-    const char *names[MAX_NAMES];
-    size_t n = 0;
-
-    if (!name || loss_find(name))
-        return;
-    while (n < MAX_NAMES && losses[n]) {
-        names[n] = losses[n]->name;
-        n++;
-    }
-    unknown_name(diags, place, "loss function", name, names, n);
-}
-
-static void unknown_optimizer(const char *name, struct diag_place place, struct diags *diags)
-{
-    const char *names[MAX_NAMES];
-    size_t n = 0;
-
-    while (n < MAX_NAMES && optimizers[n]) {
-        names[n] = optimizers[n]->name;
-        n++;
-    }
-    unknown_name(diags, place, "optimizer", name, names, n);
-}
-
-static void check_optimizer_args(const struct optimizer_ops *ops, struct yaml_node args, struct diag_place place,
-                                 struct diags *diags)
-{
-    struct error err = ERROR_INIT;
-    void *values = calloc(1, ops->params->size);
-
-    if (!values) {
-        diag_error(diags, place, "out of memory");
-        return;
-    }
-    if (!params_read(ops->params, args, values, diags) && ops->check && ops->check(values, &err))
-        diag_error(diags, place, "optimizer %s: %s", ops->name, err.message);
-    params_free(ops->params, values);
-    free(values);
-}
-
-/* {name: …, args: {…}} */
-static struct yaml_node optimizer_name(struct yaml_node node, struct diags *diags)
-{
-    for (size_t i = 0; i < yaml_size(node); i++) {
+    for (size_t i = 0; mapping && i < yaml_size(node); i++) {
         const char *key = yaml_text(yaml_key(node, i));
         if (strcmp(key, "name") && strcmp(key, "args"))
             diag_error(diags, yaml_place(yaml_key(node, i)),
                        "unknown key `%.80s` in `client_training_config.optimizer`; there are: name, args", key);
     }
-    return yaml_get(node, "name");
-}
-
-static void check_optimizer(struct yaml_node node, struct diags *diags)
-{
-    bool mapping = yaml_kind(node) == YAML_MAPPING;
-    struct yaml_node name = mapping ? optimizer_name(node, diags) : node;
-
-    if (!node.doc)
-        return;
-    if (!yaml_text(name)) {
+    if (node.doc && !yaml_text(mapping ? yaml_get(node, "name") : node))
         diag_error(diags, yaml_place(node),
                    "`client_training_config.optimizer` must be a name, or {name: ..., args: {...}}");
-        return;
-    }
-    const struct optimizer_ops *ops = optimizer_find(yaml_text(name));
-    if (!ops)
-        unknown_optimizer(yaml_text(name), yaml_place(name), diags);
-    else if (mapping)
-        check_optimizer_args(ops, yaml_get(node, "args"), yaml_place(node), diags);
 }
 
 /* --- mappings ------------------------------------------------------------------------------------------------------
@@ -152,13 +76,6 @@ static void check_names(const struct session_config *config, struct yaml_node ro
 void session_config_check(const struct session_config *config, struct yaml_node root, struct diags *diags)
 {
     check_names(config, root, diags);
-    is_mapping_or_absent(config->session_config.aggregator_args, "session_config", "aggregator_args", diags);
-    is_mapping_or_absent(config->session_config.client_selection_args, "session_config", "client_selection_args",
-                         diags);
-    is_mapping_or_absent(config->session_config.termination_condition_args, "session_config",
-                         "termination_condition_args", diags);
-    check_loss(config->client_training_config.loss_function,
-               config_place(root, "client_training_config", "loss_function"), diags);
     check_optimizer(config->client_training_config.optimizer, diags);
     model_config_check(&config->model_config, "model_config", diags);
 }

@@ -59,8 +59,9 @@ struct session_config {
 extern const struct param_table session_config_table;
 extern const struct param_table model_config_table; /* of the section model_config */
 
-/* What no row can say: losses and optimizers that there are, names that must be single path components, arguments that
- * must be mappings. `root` is what the struct was read from. Strategies are checked by the leader's room. */
+/* What no row can say: names that must be single path components, arguments that must be mappings, what has no effect.
+ * `root` is what the struct was read from. Names of strategies, losses and optimizers are checked by the leader's room.
+ */
 void session_config_check(const struct session_config *config, struct yaml_node root, struct diags *diags);
 
 /* An empty model_config takes the default_training_config of the model folder (a folder without config.yaml changes

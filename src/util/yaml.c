@@ -49,7 +49,7 @@ int yaml_load_file(const char *path, int flags, struct yaml_doc **out, struct di
 
     *out = NULL;
     if (status) {
-        diag_error(diags, (struct diag_place){path, 0, 0}, "%s", err.message);
+        diag_error(diags, (struct diag_place){NULL, 0, 0}, "%s", err.message); /* names the path */
         return status == ERR_TOO_LARGE ? ERR_INVALID : status == ERR_MEMORY ? ERR_MEMORY : ERR_NOT_FOUND;
     }
     struct span span = blob_span(blob);
