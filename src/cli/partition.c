@@ -16,63 +16,65 @@
 
 // clang-format off
 static const char help[] =
-    "Usage: flosim partition SOURCE --clients N --out DIR [OPTION]...\n"
+    "NAME\n"
+    "    flosim partition - split a data set into one folder for each client\n"
     "\n"
-    "Read the data of SOURCE, deal the training items to N clients by a scheme, and write one data set folder\n"
-    "for each client and one for the leader's validation. Standalone workers and leaders read these folders;\n"
-    "simulations partition in memory by themselves.\n"
+    "SYNOPSIS\n"
+    "    flosim partition SOURCE --clients N --out DIR [--scheme NAME] [--set KEY=VALUE]... [OPTION]...\n"
     "\n"
-    "  DIR/client_000/ID/   for client 0: set datasets_dir_path of its worker.yaml to DIR/client_000\n"
-    "  DIR/validation/ID/   for the leader: set validation_data_dir_path of leader.yaml to DIR/validation\n"
+    "DESCRIPTION\n"
+    "    Reads the data of SOURCE, deals the training items to N clients by a scheme, and writes one data set folder for\n"
+    "    each client and one for the leader's validation:\n"
     "\n"
-    "Each folder holds data.safetensors (x: raw values, y: labels, in the metadata how raw values become inputs)\n"
-    "and a configuration in Flotilla's form. The same source, scheme, arguments and seed give the same bytes.\n"
-    "A table of what each client got is printed.\n"
+    "        DIR/client_000/ID/   for client 0: datasets_dir_path of its worker.yaml is DIR/client_000\n"
+    "        DIR/validation/ID/   for the leader: validation_data_dir_path of leader.yaml is DIR/validation\n"
     "\n"
-    "Sources: fashion-mnist, idx, synthetic, safetensors.\n"
-    "Schemes: iid (equal_partition), dirichlet, shards, limit_label, equal_samples (fixed_samples), natural.\n"
-    "Their arguments are given with --set; --list shows all of them with ranges and defaults.\n"
+    "    Each folder holds data.safetensors (x: raw values, y: labels; in its metadata how raw values become inputs) and a\n"
+    "    configuration in Flotilla's form. The same source, scheme, arguments and seed give the same bytes. A table of what\n"
+    "    each client got is printed. Simulations need no folders: they partition in memory.\n"
     "\n"
-    "Options:\n"
-    "  -n, --clients N             number of clients, 1 to 100000; required\n"
-    "  -o, --out DIR               where the folders go; made if it is not there; required\n"
-    "  -s, --scheme NAME           how items are dealt; default iid\n"
-    "      --set KEY=VALUE         an argument of the source or the scheme; may be repeated. Where both have KEY,\n"
-    "                              both get it; source.KEY and scheme.KEY name one of them\n"
-    "      --samples-per-client S  draw N x S training items first and deal only those; default 0: all of them\n"
-    "      --seed SEED             a whole number from 0; default 0\n"
-    "      --dataset-id ID         name of the data set and of its folders; default: the source's name\n"
-    "      --validation-out DIR    where the validation folder goes; default DIR/validation of --out\n"
-    "  -f, --force                 replace the client and validation folders of an earlier partition\n"
-    "  -q, --quiet                 print no table\n"
-    "      --list                  print the arguments of all sources and schemes, and end\n"
-    "  -h, --help                  print this, and end\n"
+    "    Sources: fashion-mnist, idx, synthetic, safetensors.\n"
+    "    Schemes: iid (equal_partition), dirichlet, shards, limit_label, equal_samples (fixed_samples), natural.\n"
+    "    Their arguments are given with --set; `flosim help data` shows all of them. docs/DATA.md has the rules.\n"
     "\n"
-    "Exit codes: 0 done; 2 bad options, damaged or missing data, an impossible partition, or folders that are\n"
-    "there already; 3 the folders could not be written.\n"
+    "OPTIONS\n"
+    "    -n, --clients N             number of clients, 1 to 100000 (required)\n"
+    "    -o, --out DIR               where the folders go; made if it is not there (required)\n"
+    "        --scheme NAME           how items are dealt; default iid\n"
+    "    -s, --set KEY=VALUE         an argument of the source or the scheme; repeatable. Where both have KEY, both get it;\n"
+    "                                source.KEY and scheme.KEY name one of them\n"
+    "        --samples-per-client S  draw N x S training items first and deal only those; default 0: all of them\n"
+    "        --seed SEED             a whole number; default 0\n"
+    "        --dataset-id ID         name of the data set and of its folders; default: the source's name\n"
+    "        --validation-out DIR    where the validation folder goes; default: validation in the --out folder\n"
+    "    -f, --force                 replace the client and validation folders of an earlier partition\n"
+    "    -q, --quiet                 print no table\n"
+    "    -h, --help                  this text\n"
     "\n"
-    "Examples:\n"
-    "  flosim partition fashion-mnist -n 10 -s dirichlet --set alpha=0.5 --samples-per-client 600 -o parts\n"
-    "  flosim partition fashion-mnist -n 2 -s limit_label --set labels=3 --set fraction=0.2 --seed 7 -o parts\n"
-    "  flosim partition synthetic -n 30 -s natural --set alpha=1 --set beta=1 --set devices=30 -o parts\n"
-    "  flosim partition idx -n 4 --set train_images=my-images-idx3-ubyte.gz -o parts\n"
+    "EXIT STATUS\n"
+    "    0  done\n"
+    "    2  bad options, missing or damaged data, an impossible partition, or folders that are there already\n"
+    "    3  the folders could not be written\n"
     "\n"
-    "See also: flosim help worker, flosim help leader, datasets/README.md.\n";
+    "EXAMPLES\n"
+    "    flosim partition fashion-mnist -n 10 --scheme dirichlet -s alpha=0.5 --samples-per-client 600 -o parts\n"
+    "    flosim partition fashion-mnist -n 2 --scheme limit_label -s labels=3 -s fraction=20% --seed 7 -o parts\n"
+    "    flosim partition synthetic -n 30 --scheme natural -s alpha=1 -s beta=1 -s devices=30 -o parts\n"
+    "    flosim partition idx -n 4 -s train_images=my-images-idx3-ubyte.gz -o parts\n";
 
-enum { OPT_SET = 256, OPT_SAMPLES, OPT_SEED, OPT_ID, OPT_VALIDATION, OPT_LIST };
+enum { OPT_SCHEME = 256, OPT_SAMPLES, OPT_SEED, OPT_ID, OPT_VALIDATION };
 
 static const struct option long_options[] = {
     {"clients", required_argument, NULL, 'n'},
     {"out", required_argument, NULL, 'o'},
-    {"scheme", required_argument, NULL, 's'},
-    {"set", required_argument, NULL, OPT_SET},
+    {"scheme", required_argument, NULL, OPT_SCHEME},
+    {"set", required_argument, NULL, 's'},
     {"samples-per-client", required_argument, NULL, OPT_SAMPLES},
     {"seed", required_argument, NULL, OPT_SEED},
     {"dataset-id", required_argument, NULL, OPT_ID},
     {"validation-out", required_argument, NULL, OPT_VALIDATION},
     {"force", no_argument, NULL, 'f'},
     {"quiet", no_argument, NULL, 'q'},
-    {"list", no_argument, NULL, OPT_LIST},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -85,7 +87,7 @@ struct options {
     const char **sets; /* [num_sets] borrowed from argv */
     size_t num_sets;
     uint64_t clients, samples_per_client, seed;
-    bool force, quiet, list, help;
+    bool force, quiet, help;
 };
 
 /* All that a run holds; release() takes it in any state. */
@@ -133,10 +135,10 @@ static void take_option(struct options *options, int option, struct diags *diags
     case 'o':
         options->out = optarg;
         break;
-    case 's':
+    case OPT_SCHEME:
         options->scheme = optarg;
         break;
-    case OPT_SET:
+    case 's':
         options->sets[options->num_sets++] = optarg;
         break;
     case OPT_ID:
@@ -150,9 +152,6 @@ static void take_option(struct options *options, int option, struct diags *diags
         break;
     case 'q':
         options->quiet = true;
-        break;
-    case OPT_LIST:
-        options->list = true;
         break;
     case 'h':
         options->help = true;
@@ -178,7 +177,7 @@ static int read_options(int argc, char **argv, struct options *options, struct d
         else
             take_option(options, option, diags);
     }
-    if (options->help || options->list)
+    if (options->help)
         return OK;
     if (optind < argc)
         options->source = argv[optind++];
@@ -271,7 +270,7 @@ static void apply_set(struct job *job, const char *assignment)
         set_in(job, "scheme", assignment);
     if (!prefixed && !to_source && !to_scheme)
         diag_error(job->diags, (struct diag_place){"--set", 0, 0},
-                   "`%s`: neither source %s nor scheme %s has an argument `%.*s`; `flosim partition --list` shows them",
+                   "`%s`: neither source %s nor scheme %s has an argument `%.*s`; `flosim help data` shows them",
                    assignment, job->source->name, job->scheme->name, (int)length, assignment);
 }
 
@@ -410,22 +409,6 @@ static void print_table(const struct job *job)
     free(share);
 }
 
-static void print_members(void)
-{
-    for (size_t i = 0; data_sources[i]; i++) {
-        printf("source %s: %s\n", data_sources[i]->name, data_sources[i]->help);
-        params_help(data_sources[i]->params, 2, stdout);
-        putchar('\n');
-    }
-    for (size_t i = 0; partition_schemes[i]; i++) {
-        const struct partition_ops *scheme = partition_schemes[i];
-        printf("scheme %s%s%s%s: %s\n", scheme->name, scheme->alias ? " (" : "", scheme->alias ? scheme->alias : "",
-               scheme->alias ? ")" : "", scheme->help);
-        params_help(scheme->params, 2, stdout);
-        putchar('\n');
-    }
-}
-
 /* Everything that is asked for and can be checked without data. */
 static int prepare(struct job *job)
 {
@@ -486,8 +469,6 @@ static int run(int argc, char **argv)
 
     if (!status && job.options.help)
         fputs(help, stdout);
-    else if (!status && job.options.list)
-        print_members();
     else if (!status && !(status = prepare(&job)))
         status = make(&job, &err);
     if (job.diags)
@@ -495,8 +476,7 @@ static int run(int argc, char **argv)
     if (err.message[0])
         fprintf(stderr, "flosim partition: %s\n", err.message);
     if (status == ERR_INVALID && !err.message[0])
-        fprintf(stderr,
-                "`flosim partition --help` explains the options, --list the arguments of sources and schemes.\n");
+        fprintf(stderr, "`flosim partition --help` explains the options, `flosim help data` the arguments.\n");
     release(&job);
     return status_exit_code(status);
 }

@@ -26,7 +26,6 @@ static const struct param rows[] = {
 
 static const struct param_table table = {
     .name = "scheme dirichlet",
-    .help = "For each label a Dirichlet(alpha) draw says which part each client gets.",
     .rows = rows,
     .num_rows = sizeof rows / sizeof *rows,
     .size = sizeof(struct args),
@@ -178,7 +177,7 @@ static int deal(const void *opaque, const struct data_view *pool, size_t num_cli
 
 const struct partition_ops partition_dirichlet = {
     .name = "dirichlet",
-    .help = "Label skew: each label is split by a Dirichlet(alpha) draw.",
+    .help = "Label skew: for each label a Dirichlet(alpha) draw says which part each client gets.",
     .params = &table,
     .deal = deal,
 };

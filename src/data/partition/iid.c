@@ -10,7 +10,6 @@ struct args {
 
 static const struct param_table table = {
     .name = "scheme iid",
-    .help = "Every client the same number of every label, up to one.",
     .size = sizeof(struct args),
 };
 
@@ -54,7 +53,7 @@ static int deal(const void *args, const struct data_view *pool, size_t num_clien
 const struct partition_ops partition_iid = {
     .name = "iid",
     .alias = "equal_partition",
-    .help = "Every client the same mixture of labels.",
+    .help = "Every client the same number of every label, up to one.",
     .params = &table,
     .deal = deal,
 };

@@ -17,7 +17,6 @@ static const struct param rows[] = {
 
 static const struct param_table table = {
     .name = "scheme shards",
-    .help = "Sort by label, cut into equal shards, give each client per_client of them.",
     .rows = rows,
     .num_rows = sizeof rows / sizeof *rows,
     .size = sizeof(struct args),
@@ -88,7 +87,7 @@ static int deal(const void *opaque, const struct data_view *pool, size_t num_cli
 
 const struct partition_ops partition_shards = {
     .name = "shards",
-    .help = "McMahan's shards of items sorted by label.",
+    .help = "McMahan's: items sorted by label are cut into equal shards, each client gets per_client of them.",
     .params = &table,
     .deal = deal,
 };

@@ -17,15 +17,13 @@ struct args {
 // clang-format off
 static const struct param rows[] = {
     {.name = "path", .type = PARAM_STRING, .offset = offsetof(struct args, path),
-     .fallback = "/usr/share/datasets/fashion-mnist", .flags = PARAM_OURS,
-     .help = "Folder of the four IDX files (train-images-idx3-ubyte and so on, .gz or plain)."},
+     .fallback = "/usr/share/datasets/fashion-mnist", .help = "Folder of the four IDX files (train-images-idx3-ubyte and so on, .gz or plain)."},
     TRANSFORM_ROWS(offsetof(struct args, transform), "0.2860", "0.3530", "2"),
 };
 // clang-format on
 
 static const struct param_table table = {
     .name = "source fashion-mnist",
-    .help = "Fashion-MNIST, 10 classes, 60,000 training and 10,000 validation images of 28x28, padded to 32x32.",
     .rows = rows,
     .num_rows = sizeof rows / sizeof *rows,
     .size = sizeof(struct args),
@@ -90,7 +88,7 @@ static int load(const void *opaque, uint64_t seed, struct data_pair *out, struct
 
 const struct source_ops source_fashion_mnist = {
     .name = "fashion-mnist",
-    .help = "Fashion-MNIST from Debian's dataset-fashion-mnist (or any folder of MNIST-like files).",
+    .help = "Fashion-MNIST, Debian's dataset-fashion-mnist: 60,000 + 10,000 images of 28x28, 10 classes.",
     .params = &table,
     .load = load,
 };

@@ -17,23 +17,20 @@ struct args {
 // clang-format off
 static const struct param rows[] = {
     {.name = "train_images", .type = PARAM_STRING, .offset = offsetof(struct args, train_images),
-     .flags = PARAM_REQUIRED | PARAM_OURS, .help = "IDX file of the training images, .gz or plain."},
-    {.name = "train_labels", .type = PARAM_STRING, .offset = offsetof(struct args, train_labels), .flags = PARAM_OURS,
-     .help = "Its labels; default: the same name with `labels` for `images` and `idx1` for `idx3`."},
+     .flags = PARAM_REQUIRED, .help = "IDX file of the training images, .gz or plain."},
+    {.name = "train_labels", .type = PARAM_STRING, .offset = offsetof(struct args, train_labels), .help = "Its labels; default: the same name with `labels` for `images` and `idx1` for `idx3`."},
     {.name = "validation_images", .type = PARAM_STRING, .offset = offsetof(struct args, validation_images),
-     .flags = PARAM_OURS, .help = "IDX file of the validation images; default: no validation set."},
+     .help = "IDX file of the validation images; default: no validation set."},
     {.name = "validation_labels", .type = PARAM_STRING, .offset = offsetof(struct args, validation_labels),
-     .flags = PARAM_OURS, .help = "Its labels; found by name like those of the training images."},
+     .help = "Its labels; found by name like those of the training images."},
     {.name = "classes", .type = PARAM_INT, .offset = offsetof(struct args, classes), .fallback = "0",
-     .min = 0, .max = DATA_MAX_CLASSES, .flags = PARAM_OURS,
-     .help = "Number of classes; 0: the largest training label + 1."},
+     .min = 0, .max = DATA_MAX_CLASSES, .help = "Number of classes; 0: the largest training label + 1."},
     TRANSFORM_ROWS(offsetof(struct args, transform), "0", "1", "0"),
 };
 // clang-format on
 
 static const struct param_table table = {
     .name = "source idx",
-    .help = "Images and labels in IDX files, the format of MNIST.",
     .rows = rows,
     .num_rows = sizeof rows / sizeof *rows,
     .size = sizeof(struct args),

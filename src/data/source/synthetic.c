@@ -24,7 +24,7 @@ enum { MAX_ITEMS_BYTES_SHIFT = 36 }; /* 64 GiB: refuse what can only be a slip *
 // clang-format off
 #define ROW(field, kind, text, low, high, sentence)                                                                    \
     {.name = #field, .type = kind, .offset = offsetof(struct args, field), .fallback = text, .min = low, .max = high,  \
-     .flags = PARAM_OURS, .help = sentence}
+     .help = sentence}
 static const struct param rows[] = {
     ROW(alpha, PARAM_DOUBLE, "1", 0, 1000, "How much the local models differ (0: one prior for all)."),
     ROW(beta, PARAM_DOUBLE, "1", 0, 1000, "How much the local data differ (0: one prior for all)."),
@@ -42,8 +42,6 @@ static const struct param rows[] = {
 
 static const struct param_table table = {
     .name = "source synthetic",
-    .help = "Synthetic(alpha, beta) of Li et al. 2020 (FedProx): linear models that differ by alpha over data that "
-            "differ by beta.",
     .rows = rows,
     .num_rows = sizeof rows / sizeof *rows,
     .size = sizeof(struct args),
@@ -247,7 +245,7 @@ static int load(const void *opaque, uint64_t seed, struct data_pair *out, struct
 
 const struct source_ops source_synthetic = {
     .name = "synthetic",
-    .help = "Synthetic(alpha, beta) of Li et al. 2020: made data of unlike devices, with natural groups.",
+    .help = "Synthetic(alpha, beta) of Li et al. 2020 (FedProx): devices with linear models and data of their own.",
     .params = &table,
     .load = load,
 };
