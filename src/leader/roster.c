@@ -18,6 +18,7 @@ struct roster {
     size_t n, capacity, num_active;
     struct roster_listener *listeners;
     struct loop_timer sweep;
+    bool deaf; /* no connection to the broker */
 };
 
 static uint64_t now_ns(const struct roster *roster)
@@ -191,10 +192,18 @@ static void sweep(struct loop_timer *timer)
     char reason[80];
 
     snprintf(reason, sizeof reason, "no heartbeat for %.1f s", limit_s(roster));
-    for (size_t i = 0; i < roster->n; i++)
+    for (size_t i = 0; i < roster->n && !roster->deaf; i++)
         if (roster->clients[i]->active && now - roster->clients[i]->last_seen_ns > limit)
             make_inactive(roster, roster->clients[i], reason);
     loop_timer_set(roster->loop, timer, ns_of(roster->options.heartbeat_interval_s / 4), NULL);
+}
+
+void roster_set_hearing(struct roster *roster, bool hearing)
+{
+    if (hearing && roster->deaf)
+        for (size_t i = 0; i < roster->n; i++)
+            roster->clients[i]->last_seen_ns = now_ns(roster);
+    roster->deaf = !hearing;
 }
 
 /* ---- what comes in ---- */

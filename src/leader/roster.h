@@ -74,6 +74,9 @@ void roster_take_advert(struct roster *roster, struct span payload);
 void roster_take_heartbeat(struct roster *roster, struct span payload);
 void roster_take_status(struct roster *roster, const char *client_id, struct span payload);
 
+/* The broker went away, or came back: nobody is missed while nothing can be heard. */
+void roster_set_hearing(struct roster *roster, bool hearing);
+
 /* A request failed as unavailable: out of contact until it is heard of again. */
 void roster_lost_contact(struct roster *roster, struct roster_client *client, const char *reason);
 

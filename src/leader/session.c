@@ -162,6 +162,12 @@ int session_new(struct session **out, const struct session_env *env, struct sess
     return OK;
 }
 
+void session_set_over(struct session *session, session_over over, void *context)
+{
+    session->over = over;
+    session->over_context = context;
+}
+
 void session_start(struct session *session)
 {
     session->wait_began_ns = session_now_ns(session);

@@ -38,6 +38,7 @@ typedef void (*session_over)(void *context, struct session *session);
 /* Takes the setup on success. May run on the compute thread (it allocates and encodes the weights). */
 int session_new(struct session **out, const struct session_env *env, struct session_setup *setup, session_over over,
                 void *context, struct error *err);
+void session_set_over(struct session *session, session_over over, void *context);
 void session_start(struct session *session);
 
 /* Let the running round end (DELETE), or break off (the leader leaves). `over` follows in either case. */

@@ -82,11 +82,20 @@ static json_t *model_args(const struct session_config *config)
 
 struct model *session_model_load(const struct session_config *config, const char *folder, struct diags *diags)
 {
-    json_t *args = model_args(config);
+    struct session_config whole;
     struct model *model = NULL;
+    json_t *args;
 
-    model_folder_load(folder, config->client_training_config.model_class, args, &model, diags);
-    json_decref(args);
+    if (params_copy(&session_config_table, config, &whole) != OK) {
+        diag_error(diags, (struct diag_place){0}, "no memory for a session");
+        return NULL;
+    }
+    if (session_apply_model_folder(&whole, folder, diags) == OK) {
+        args = model_args(&whole);
+        model_folder_load(folder, whole.client_training_config.model_class, args, &model, diags);
+        json_decref(args);
+    }
+    params_free(&session_config_table, &whole);
     return model;
 }
 

@@ -142,11 +142,14 @@ static void make_validator(struct making *making, struct model *model)
 
 static void make_model(struct making *making)
 {
-    const struct session_config *config = &making->setup->config;
+    struct session_config *config = &making->setup->config;
     struct diag_place place = place_of(making, "server_training_config", "model_dir");
     char *folder = session_model_path(making->context, config->server_training_config.model_dir, place, making->diags);
-    struct model *model = folder ? session_model_load(config, folder, making->diags) : NULL;
+    struct model *model = NULL;
 
+    /* What the folder says where the session is silent travels to the clients too. */
+    if (folder && session_apply_model_folder(config, folder, making->diags) == OK)
+        model = session_model_load(config, folder, making->diags);
     if (model) {
         read_files(making, folder, config->client_training_config.model_id, place, &making->setup->model);
         make_weights(making, model);
@@ -161,12 +164,12 @@ static void make_benchmark(struct making *making)
 {
     struct session_setup *setup = making->setup;
     const struct session_config *config = &setup->config;
-    const char *id = config->benchmark_config.model_id;
+    const char *id = config->benchmark_config.model_id ? config->benchmark_config.model_id : setup->model.id;
     const char *dir = config->benchmark_config.model_dir;
     struct diag_place place = place_of(making, "benchmark_config", "model_dir");
     char *folder;
 
-    if (config->benchmark_config.skip_benchmark || !id)
+    if (config->benchmark_config.skip_benchmark)
         return;
     setup->benchmark = true;
     if (strcmp(id, setup->model.id) == 0)
@@ -208,8 +211,8 @@ int session_setup_make(const struct session_config *config, const char *session_
     if (diags_errors(diags) == errors) {
         session_strategies_read(&making.setup->config, context ? context->root : (struct yaml_node){0}, where,
                                 &making.setup->strategies, diags);
-        make_texts(&making, session_id, config_json);
         make_model(&making);
+        make_texts(&making, session_id, config_json);
         make_benchmark(&making);
     }
     if (diags_errors(diags) == errors)

@@ -1,0 +1,218 @@
+#include "leader/discovery.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/fs.h"
+
+/* The retained advert reaches whoever comes; repeating it only heals what a broker lost. Each repetition makes every
+ * client advertise itself again, so it is rare. */
+#define REPEAT_S 60.0
+
+enum { TOPIC_MAX = 512, LEAVE_TIMEOUT_MS = 2000 };
+
+struct discovery {
+    struct discovery_options options;
+    struct roster *roster;
+    struct loop *loop;
+    const struct log *log;
+    struct mqtt_client *mqtt;
+    struct loop_timer repeat;
+    bool contacted;
+    char server_topic[TOPIC_MAX], client_topic[TOPIC_MAX], heartbeat_topic[TOPIC_MAX], status_topics[TOPIC_MAX];
+    size_t status_prefix; /* length of "<prefix>status/" */
+};
+
+static void warn(const struct discovery *self, const char *what, const struct error *err)
+{
+    log_write(self->log, LOG_WARN, "discovery", "%s: %s", what, err->message);
+}
+
+/* ---- our advert ---- */
+
+static void advertise(struct discovery *self)
+{
+    struct server_advert advert = {
+        .timestamp = clock_wall_s(loop_clock(self->loop)),
+        .heartbeat_interval_s = self->options.config->mqtt_heartbeat_interval_s,
+        .leader_term = self->options.leader_term,
+    };
+    struct error err = ERROR_INIT;
+    char *text;
+
+    snprintf(advert.client_topic, sizeof advert.client_topic, "%.255s", self->client_topic);
+    hw_info_of_this_machine(&advert.hw);
+    text = server_advert_encode(&advert);
+    if (!text || mqtt_client_publish(self->mqtt, self->server_topic, span_of(text, strlen(text)), true, &err) != OK)
+        warn(self, "the advert could not be published", &err);
+    free(text);
+}
+
+static void repeat(struct loop_timer *timer)
+{
+    struct discovery *self = CONTAINER_OF(timer, struct discovery, repeat);
+
+    if (mqtt_client_is_connected(self->mqtt))
+        advertise(self);
+    loop_timer_set(self->loop, timer, (uint64_t)(REPEAT_S * 1e9), NULL);
+}
+
+/* ---- the connection ---- */
+
+static void first_contact(struct discovery *self, const char *reason)
+{
+    if (self->contacted)
+        return;
+    self->contacted = true;
+    self->options.first_contact(self->options.context, reason);
+}
+
+static void connected(void *context)
+{
+    struct discovery *self = context;
+    struct error err = ERROR_INIT;
+    int status = mqtt_client_subscribe(self->mqtt, self->client_topic, &err);
+
+    if (status == OK)
+        status = mqtt_client_subscribe(self->mqtt, self->heartbeat_topic, &err);
+    if (status == OK)
+        status = mqtt_client_subscribe(self->mqtt, self->status_topics, &err);
+    if (status != OK)
+        warn(self, "cannot subscribe", &err);
+    advertise(self);
+    roster_set_hearing(self->roster, true);
+    first_contact(self, NULL);
+}
+
+static void lost(void *context, const char *reason)
+{
+    struct discovery *self = context;
+
+    roster_set_hearing(self->roster, false);
+    if (self->contacted)
+        log_write(self->log, LOG_WARN, "discovery", "the broker is gone: %s; trying again", reason);
+    first_contact(self, reason);
+}
+
+static void message(void *context, const char *topic, struct span payload, bool retained)
+{
+    struct discovery *self = context;
+
+    if (strcmp(topic, self->heartbeat_topic) == 0)
+        roster_take_heartbeat(self->roster, payload);
+    else if (strcmp(topic, self->client_topic) == 0)
+        roster_take_advert(self->roster, payload);
+    /* What was retained is of an earlier life: a client that is there says so itself. */
+    else if (!retained && strncmp(topic, self->status_topics, self->status_prefix) == 0)
+        roster_take_status(self->roster, topic + self->status_prefix, payload);
+}
+
+/* ---- life ---- */
+
+static int make_topics(struct discovery *self, struct error *err)
+{
+    const struct mqtt_config *config = self->options.config;
+    const char *prefix = config->topic_prefix ? config->topic_prefix : "";
+
+    /* The advert carries the client topic in a field of 255 bytes. */
+    if (strlen(prefix) + strlen(config->mqtt_server_topic) + strlen(config->mqtt_client_topic) > 250)
+        return FAIL(err, ERR_INVALID, "comm_config.mqtt: topic_prefix and topics are longer than 250 bytes");
+    snprintf(self->server_topic, TOPIC_MAX, "%s%s", prefix, config->mqtt_server_topic);
+    snprintf(self->client_topic, TOPIC_MAX, "%s%s", prefix, config->mqtt_client_topic);
+    snprintf(self->heartbeat_topic, TOPIC_MAX, "%sheartbeat", prefix);
+    snprintf(self->status_topics, TOPIC_MAX, "%sstatus/+", prefix);
+    self->status_prefix = strlen(self->status_topics) - 1;
+    return OK;
+}
+
+/* The first line of the password file, or NULL where none is named. */
+static int read_password(const struct mqtt_config *config, struct blob **out, struct error *err)
+{
+    enum { MAX_PASSWORD_FILE = 4096 };
+    int status;
+
+    *out = NULL;
+    if (!config->password_file)
+        return OK;
+    status = fs_read(config->password_file, MAX_PASSWORD_FILE, out, err);
+    return status == OK ? OK : error_context(err, ERR_SETUP, "comm_config.mqtt.password_file");
+}
+
+static char *first_line(struct blob *blob)
+{
+    struct span span = blob_span(blob);
+    const char *end = span.data && span.size ? memchr(span.data, '\n', span.size) : NULL;
+    size_t length = end ? (size_t)(end - (const char *)span.data) : span.size;
+
+    return span.data ? strndup(span.data, length) : NULL;
+}
+
+static int connect_mqtt(struct discovery *self, struct error *err)
+{
+    const struct mqtt_config *config = self->options.config;
+    struct mqtt_handlers handlers = {self, connected, lost, message};
+    char client_id[TOPIC_MAX];
+    struct blob *password_file;
+    char *password;
+    int status = read_password(config, &password_file, err);
+    struct mqtt_options options = {.host = config->mqtt_broker,
+                                   .port = (int)config->mqtt_broker_port,
+                                   .client_id = client_id,
+                                   .username = config->username};
+
+    if (status != OK)
+        return status;
+    password = first_line(password_file);
+    options.password = password;
+    snprintf(client_id, sizeof client_id, "%.200sflosim-leader-%llx", config->topic_prefix ? config->topic_prefix : "",
+             (unsigned long long)self->options.leader_term);
+    status = mqtt_client_new(&self->mqtt, &options, &handlers, self->loop, self->log, err);
+    free(password);
+    blob_unref(password_file);
+    return status;
+}
+
+int discovery_new(struct discovery **out, const struct discovery_options *options, struct roster *roster,
+                  struct loop *loop, const struct log *log, struct error *err)
+{
+    struct discovery *self = calloc(1, sizeof *self);
+    int status;
+
+    *out = NULL;
+    if (!self)
+        return FAIL(err, ERR_MEMORY, "no memory for discovery");
+    self->options = *options;
+    self->roster = roster;
+    self->loop = loop;
+    self->log = log;
+    loop_timer_init(&self->repeat, repeat);
+    status = make_topics(self, err);
+    if (status == OK)
+        status = connect_mqtt(self, err);
+    if (status == OK)
+        status = loop_timer_set(loop, &self->repeat, (uint64_t)(REPEAT_S * 1e9), err);
+    if (status != OK) {
+        discovery_free(self);
+        return status;
+    }
+    *out = self;
+    return OK;
+}
+
+bool discovery_is_connected(const struct discovery *discovery)
+{
+    return mqtt_client_is_connected(discovery->mqtt);
+}
+
+void discovery_free(struct discovery *discovery)
+{
+    if (!discovery)
+        return;
+    loop_timer_cancel(discovery->loop, &discovery->repeat);
+    /* An empty retained message takes the old one away. */
+    if (discovery->mqtt && mqtt_client_is_connected(discovery->mqtt))
+        mqtt_client_publish(discovery->mqtt, discovery->server_topic, span_of("", 0), true, NULL);
+    mqtt_client_free(discovery->mqtt, LEAVE_TIMEOUT_MS);
+    free(discovery);
+}

@@ -1,0 +1,292 @@
+#include "leader/leader.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "leader/leader_internal.h"
+#include "util/fs.h"
+
+enum { MAX_BODY = 1024 * 1024, REST_TIMEOUT_MS = 2000, CONTACT_TIMEOUT_S = 15 };
+#define ECHO_TIMEOUT_S 10.0
+
+static uint64_t ns_of(double seconds)
+{
+    return (uint64_t)(seconds * 1e9);
+}
+
+/* ---- what the surroundings hear ---- */
+
+static void roster_changed(struct roster_listener *listener, struct roster_client *client, enum roster_change change)
+{
+    struct leader *leader = CONTAINER_OF(listener, struct leader, listener);
+    json_t *fields;
+
+    if (change == ROSTER_UPDATED)
+        return;
+    fields = json_pack("{s:s, s:s, s:s, s:I}", "client", client->id, "state",
+                       change == ROSTER_ACTIVE ? "active" : "inactive", "reason", client->reason, "active",
+                       (json_int_t)roster_num_active(leader->roster));
+    if (!fields)
+        return;
+    if (leader->host && leader->host->observe)
+        leader->host->observe(leader->host->context, "roster", fields);
+    if (leader->session)
+        session_note_event(leader->session, "roster", fields);
+    json_decref(fields);
+}
+
+/* ---- parts, in the order in which they are made ---- */
+
+/* What this version cannot do is refused at the start, not when it would matter. */
+static int check_config(const struct leader *leader, struct error *err)
+{
+    const struct leader_config *config = leader->config;
+    const char *host = config->comm_config.restful.rest_hostname;
+    bool loopback = strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 || strcmp(host, "localhost") == 0;
+
+    if (config->state.state_location != 0)
+        return FAIL(err, ERR_UNIMPLEMENTED,
+                    "state.state_location: redis is not supported by this version; set it to inmemory");
+    if (config->tls.ca || config->tls.cert || config->tls.key)
+        return FAIL(err, ERR_UNIMPLEMENTED, "tls is not supported by this version; remove the tls section");
+    if (loopback || config->comm_config.restful.token_file)
+        return OK;
+    if (config->security == 1)
+        return FAIL(err, ERR_SETUP,
+                    "REST would listen on %s without protection, which security: strict forbids; set "
+                    "comm_config.restful.token_file, or rest_hostname: 127.0.0.1",
+                    host);
+    log_write(leader->log, LOG_WARN, "leader",
+              "REST listens on %s without protection: whoever reaches it can start sessions; set "
+              "comm_config.restful.token_file",
+              host);
+    return OK;
+}
+
+static int make_roster(struct leader *leader, struct error *err)
+{
+    const struct leader_config *config = leader->config;
+    double timeout_s = config->comm_config.grpc.timeout_s;
+    struct roster_options options = {
+        .heartbeat_interval_s = config->comm_config.mqtt.mqtt_heartbeat_interval_s,
+        .max_missed = config->comm_config.mqtt.max_heartbeat_miss_threshold,
+        .num_heartbeats_kept = config->comm_config.mqtt.num_heartbeats_timestamp_cached,
+        .echo_timeout_s = timeout_s < ECHO_TIMEOUT_S ? timeout_s : ECHO_TIMEOUT_S,
+    };
+    struct edge_client_options edge = {.max_message_length = (size_t)config->comm_config.grpc.max_message_length};
+    struct link_factory factory;
+    int status = edge_client_new(&leader->edge, &edge, leader->loop, leader->log, err);
+
+    if (status != OK)
+        return status;
+    leader->links = (struct grpc_links){leader->edge, (size_t)config->comm_config.grpc.chunk_size_bytes};
+    factory = grpc_link_factory(&leader->links);
+    status = roster_new(&leader->roster, &options, &factory, leader->loop, leader->log, err);
+    if (status == OK) {
+        leader->listener.changed = roster_changed;
+        roster_listen(leader->roster, &leader->listener);
+    }
+    return status;
+}
+
+static int read_token(const struct leader *leader, char **token, struct error *err)
+{
+    enum { MAX_TOKEN_FILE = 4096 };
+    const char *path = leader->config->comm_config.restful.token_file;
+    struct blob *blob;
+    struct span span;
+    size_t length = 0;
+
+    *token = NULL;
+    if (!path)
+        return OK;
+    if (fs_read(path, MAX_TOKEN_FILE, &blob, err) != OK)
+        return error_context(err, ERR_SETUP, "comm_config.restful.token_file");
+    span = blob_span(blob);
+    while (length < span.size && ((const char *)span.data)[length] != '\n')
+        length++;
+    *token = length ? strndup(span.data, length) : NULL;
+    blob_unref(blob);
+    return *token ? OK : FAIL(err, ERR_SETUP, "%s: the first line is empty; it must be the token", path);
+}
+
+static int make_rest(struct leader *leader, struct error *err)
+{
+    char *token;
+    int status = read_token(leader, &token, err);
+    struct http_server_options options = {
+        .host = leader->config->comm_config.restful.rest_hostname,
+        .port = (int)leader->config->comm_config.restful.rest_port,
+        .max_body = MAX_BODY,
+        .bearer_token = token,
+    };
+
+    if (status == OK)
+        status = http_server_new(&leader->http, &options, rest_handle, leader, leader->loop, leader->log, err);
+    free(token);
+    return status;
+}
+
+/* ---- the broker ---- */
+
+static void first_contact(void *context, const char *reason)
+{
+    struct leader *leader = context;
+    const struct mqtt_config *mqtt = &leader->config->comm_config.mqtt;
+
+    leader->contacted = true;
+    if (reason)
+        FAIL(&leader->contact, ERR_SETUP,
+             "no MQTT broker at %s:%lld (%s): start one (mosquitto -p %lld), or set comm_config.mqtt.mqtt_broker and "
+             "mqtt_broker_port",
+             mqtt->mqtt_broker, (long long)mqtt->mqtt_broker_port, reason, (long long)mqtt->mqtt_broker_port);
+    loop_stop(leader->loop);
+}
+
+static void ready(struct loop_timer *timer)
+{
+    struct leader *leader = CONTAINER_OF(timer, struct leader, ready_timer);
+
+    if (!leader->contacted) {
+        first_contact(leader, "no answer in time");
+        return;
+    }
+    leader->ready = true;
+    jobs_ready(leader);
+}
+
+/* The loop runs here until the first contact has succeeded or failed, so that a missing broker is told at the start. */
+static int make_contact(struct leader *leader, struct error *err)
+{
+    struct discovery_options options = {
+        .config = &leader->config->comm_config.mqtt,
+        .leader_term = leader->term,
+        .first_contact = first_contact,
+        .context = leader,
+    };
+    int status = discovery_new(&leader->discovery, &options, leader->roster, leader->loop, leader->log, err);
+
+    if (status == OK)
+        status = loop_timer_set(leader->loop, &leader->ready_timer, ns_of(CONTACT_TIMEOUT_S), err);
+    if (status != OK)
+        return status;
+    if (!leader->contacted)
+        loop_run(leader->loop);
+    if (leader->contact.status != OK) {
+        if (err)
+            *err = leader->contact;
+        return leader->contact.status;
+    }
+    return loop_timer_set(leader->loop, &leader->ready_timer,
+                          ns_of(leader->config->comm_config.mqtt.mqtt_sub_timeout_s), err);
+}
+
+/* ---- life ---- */
+
+static void stop(struct loop_event *event)
+{
+    struct leader *leader = CONTAINER_OF(event, struct leader, stop_event);
+
+    leader->leaving = true;
+    log_write(leader->log, LOG_INFO, "leader", "leaving");
+    jobs_leave(leader);
+}
+
+void leader_left(struct leader *leader)
+{
+    loop_stop(leader->loop);
+}
+
+/* The term must grow from one leader of a cluster to the next: milliseconds since 1970 do. */
+static uint64_t new_term(const struct clock *clock)
+{
+    return (uint64_t)(clock_wall_s(clock) * 1e3);
+}
+
+static int make_parts(struct leader *leader, struct error *err)
+{
+    int status = check_config(leader, err);
+
+    if (status == OK)
+        status = loop_new(&leader->loop, &clock_system, err);
+    if (status != OK)
+        return status;
+    leader->term = new_term(&clock_system);
+    loop_timer_init(&leader->ready_timer, ready);
+    leader->stop_event.handle = stop;
+    status = executor_new(&leader->executor, leader->loop, "leader-compute", err);
+    if (status == OK)
+        status = make_roster(leader, err);
+    if (status == OK)
+        status = make_rest(leader, err);
+    if (status == OK)
+        status = make_contact(leader, err);
+    return status;
+}
+
+int leader_new(struct leader **out, const struct leader_config *config, const struct leader_host *host,
+               const struct log *log, struct error *err)
+{
+    struct leader *leader = calloc(1, sizeof *leader);
+    int status;
+
+    *out = NULL;
+    if (!leader)
+        return FAIL(err, ERR_MEMORY, "no memory for a leader");
+    leader->config = config;
+    leader->host = host;
+    leader->log = log;
+    status = make_parts(leader, err);
+    if (status != OK) {
+        leader_free(leader);
+        return status;
+    }
+    *out = leader;
+    return OK;
+}
+
+int leader_rest_port(const struct leader *leader)
+{
+    return http_server_port(leader->http);
+}
+
+/* What the network sees goes first, so that nobody sends us anything new. */
+static void leave_network(struct leader *leader)
+{
+    if (leader->loop)
+        loop_timer_cancel(leader->loop, &leader->ready_timer);
+    discovery_free(leader->discovery);
+    leader->discovery = NULL;
+    http_server_free(leader->http, REST_TIMEOUT_MS);
+    leader->http = NULL;
+}
+
+int leader_run(struct leader *leader, struct error *err)
+{
+    (void)err;
+    loop_run(leader->loop);
+    leave_network(leader);
+    return OK;
+}
+
+void leader_stop(struct leader *leader)
+{
+    if (!atomic_exchange(&leader->stop_asked, true))
+        loop_post(leader->loop, &leader->stop_event);
+}
+
+void leader_free(struct leader *leader)
+{
+    if (!leader)
+        return;
+    leave_network(leader);
+    if (leader->roster)
+        roster_close(leader->roster);
+    edge_client_free(leader->edge);
+    executor_free(leader->executor);
+    if (leader->loop)
+        loop_free(leader->loop);
+    roster_free(leader->roster);
+    jobs_fini(leader);
+    free(leader);
+}

@@ -1,0 +1,66 @@
+/* What the files of the leader role share. Nobody else includes this. */
+#ifndef FLOSIM_LEADER_LEADER_INTERNAL_H
+#define FLOSIM_LEADER_LEADER_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "leader/client_link_grpc.h"
+#include "leader/discovery.h"
+#include "leader/leader.h"
+#include "leader/session.h"
+#include "net/http_server.h"
+
+enum { KEPT_SESSIONS = 16, KEPT_MODELS = 4 };
+
+/* A session that is over, as REST still shows it. */
+struct past_session {
+    json_t *json;       /* whole */
+    struct blob *model; /* NULL: no longer kept */
+};
+
+struct submission;
+
+struct leader {
+    const struct leader_config *config;
+    const struct leader_host *host; /* may be NULL */
+    const struct log *log;
+    uint64_t term;
+    struct loop *loop;
+    struct executor *executor;
+    struct edge_client *edge;
+    struct grpc_links links;
+    struct roster *roster;
+    struct roster_listener listener;
+    struct discovery *discovery;
+    struct http_server *http;
+
+    struct error contact; /* how the first contact with the broker went */
+    bool contacted;
+    bool ready; /* mqtt_sub_timeout_s has passed */
+    bool leaving;
+    struct loop_timer ready_timer;
+    atomic_bool stop_asked;
+    struct loop_event stop_event;
+
+    struct submission *submission;           /* a session being made or waiting for its start; NULL: none */
+    struct session *session;                 /* running; NULL: none */
+    struct http_exchange *waiting;           /* /execute_command of the running session; NULL: none */
+    struct past_session past[KEPT_SESSIONS]; /* latest first */
+    size_t num_past;
+};
+
+/* jobs.c: sessions from the request to the record. One at a time. */
+void jobs_submit(struct leader *leader, struct http_exchange *exchange, const struct http_request *request,
+                 bool blocking);
+void jobs_ready(struct leader *leader);
+void jobs_leave(struct leader *leader); /* ends what runs, then leader_left */
+void jobs_fini(struct leader *leader);
+json_t *jobs_find(const struct leader *leader, const char *session_id, struct blob **model); /* new reference */
+
+/* rest.c */
+void rest_handle(void *context, struct http_exchange *exchange, const struct http_request *request);
+
+/* leader.c */
+void leader_left(struct leader *leader);
+
+#endif
