@@ -106,7 +106,11 @@ void scenario_read_session(const struct scenario_reading *r)
 
     if (!session.doc || params_read(&session_config_table, session, &s->session, r->diags))
         return;
+    session_config_check(&s->session, session, r->diags);
     complete(s, session);
     check_same_parent(r, session);
+    if (fs_is_dir(s->session.server_training_config.model_dir) &&
+        session_apply_model_folder(&s->session, s->session.server_training_config.model_dir, r->diags))
+        return;
     session_check(&s->session, yaml_place(session), &context, r->diags);
 }
