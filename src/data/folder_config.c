@@ -41,7 +41,8 @@ static const struct param_table metadata_table = {
 };
 
 static const struct param_table transform_table = {
-    .name = "transform", .help = "How raw values become inputs, (raw * scale - mean) / std, where the data file does not say.",
+    .name = "transform",
+    .help = "How raw values become inputs, (raw * scale - mean) / std, where the data file does not say.",
     .rows = transform_rows, .num_rows = sizeof transform_rows / sizeof *transform_rows,
     .size = sizeof(struct transform_args),
 };

@@ -18,16 +18,16 @@ struct transform_args {
 // clang-format off
 #define TRANSFORM_ROWS(base, mean_text, std_text, padding_text)                                                        \
     {.name = "scale", .type = PARAM_DOUBLE, .offset = base + offsetof(struct transform_args, scale), .fallback = "0",  \
-     .min = 0, .max = TRANSFORM_LARGEST,                                                          \
+     .min = 0, .max = TRANSFORM_LARGEST,                                                                               \
      .help = "What raw values are multiplied by first; 0 means 1/255 for bytes and 1 for floats."},                    \
     {.name = "mean", .type = PARAM_DOUBLE, .offset = base + offsetof(struct transform_args, mean),                     \
-     .fallback = mean_text, .min = -TRANSFORM_LARGEST, .max = TRANSFORM_LARGEST,                  \
+     .fallback = mean_text, .min = -TRANSFORM_LARGEST, .max = TRANSFORM_LARGEST,                                       \
      .help = "What is subtracted after scaling."},                                                                     \
     {.name = "std", .type = PARAM_DOUBLE, .offset = base + offsetof(struct transform_args, std), .fallback = std_text, \
-     .min = TRANSFORM_SMALLEST, .max = TRANSFORM_LARGEST,                                         \
+     .min = TRANSFORM_SMALLEST, .max = TRANSFORM_LARGEST,                                                              \
      .help = "What the rest is divided by."},                                                                          \
     {.name = "padding", .type = PARAM_INT, .offset = base + offsetof(struct transform_args, padding),                  \
-     .fallback = padding_text, .min = 0, .max = TRANSFORM_MAX_PADDING,                            \
+     .fallback = padding_text, .min = 0, .max = TRANSFORM_MAX_PADDING,                                                 \
      .help = "Zeros added on each side of an image, before scaling."}
 // clang-format on
 

@@ -26,9 +26,9 @@ expect() {
 expect 0 "6 clients, 600 samples" fashion-mnist -n 6 --scheme dirichlet --set alpha=0.5 --samples-per-client 100 --seed 3 -o "$scratch/a"
 for k in 0 1 2 3 4 5; do
     folder=$scratch/a/client_00$k/fashion-mnist
-    [ --scheme "$folder/data.safetensors" ] && [ --scheme "$folder/train_dataset_config.yaml" ] || fail "client $k has no data"
+    [ -s "$folder/data.safetensors" ] && [ -s "$folder/train_dataset_config.yaml" ] || fail "client $k has no data"
 done
-[ --scheme "$scratch/a/validation/fashion-mnist/dataset_config.yaml" ] || fail "there is no validation folder"
+[ -s "$scratch/a/validation/fashion-mnist/dataset_config.yaml" ] || fail "there is no validation folder"
 grep -q "num_items: 10000" "$scratch/a/validation/fashion-mnist/dataset_config.yaml" || fail "validation is not the 10,000 test images"
 
 # The same again is the same bytes; another seed is not.
@@ -47,7 +47,7 @@ expect 0 "2 clients, 60000 samples" fashion-mnist -n 2 -f -o "$scratch/a"
 [ "$(ls "$scratch/a")" = "$(printf 'client_000\nclient_001\nmine\nvalidation')" ] || fail "left over: $(ls "$scratch/a")"
 
 expect 0 "3 clients" synthetic -n 3 --scheme natural --set devices=3 --dataset-id syn --validation-out "$scratch/v" -o "$scratch/s"
-[ --scheme "$scratch/v/syn/dataset_config.yaml" ] && [ ! -e "$scratch/s/validation" ] || fail "--validation-out has no effect"
+[ -s "$scratch/v/syn/dataset_config.yaml" ] && [ ! -e "$scratch/s/validation" ] || fail "--validation-out has no effect"
 
 # All that is wrong is said together.
 expect 2 "" fashon-mnist -n 3x --scheme foo --bar

@@ -11,13 +11,13 @@ struct args {
 // clang-format off
 static const struct param rows[] = {
     {.name = "samples", .alias = "num_samples", .type = PARAM_INT, .offset = offsetof(struct args, samples),
-     .fallback = "0", .min = 0, .max = 4294967295.0, .help = "Items of each client; 0: all items divided by the clients."},
+     .fallback = "0", .min = 0, .max = 4294967295.0,
+     .help = "Items of each client; 0: all items divided by the clients."},
 };
 // clang-format on
 
 static const struct param_table table = {
     .name = "scheme equal_samples",
-    .help = "Every client the same number of items, balanced over the labels; clients may share items.",
     .rows = rows,
     .num_rows = sizeof rows / sizeof *rows,
     .size = sizeof(struct args),

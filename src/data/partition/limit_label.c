@@ -12,8 +12,8 @@ struct args {
 
 // clang-format off
 static const struct param rows[] = {
-    {.name = "labels", .alias = "max_classes", .type = PARAM_INT, .offset = offsetof(struct args, labels), .fallback = "2",
-     .min = 1, .max = 65536, .help = "Different labels of a client."},
+    {.name = "labels", .alias = "max_classes", .type = PARAM_INT, .offset = offsetof(struct args, labels),
+     .fallback = "2", .min = 1, .max = 65536, .help = "Different labels of a client."},
     {.name = "fraction", .alias = "f", .type = PARAM_FRACTION, .offset = offsetof(struct args, fraction),
      .fallback = "0.1", .min = 0, .max = 1, .help = "Part of a label's items that a client of that label gets."},
 };
@@ -21,7 +21,6 @@ static const struct param rows[] = {
 
 static const struct param_table table = {
     .name = "scheme limit_label",
-    .help = "Each client draws a few labels, then a fraction of each one's items; clients may share items.",
     .rows = rows,
     .num_rows = sizeof rows / sizeof *rows,
     .size = sizeof(struct args),
@@ -101,7 +100,7 @@ static int deal(const void *opaque, const struct data_view *pool, size_t num_cli
 
 const struct partition_ops partition_limit_label = {
     .name = "limit_label",
-    .help = "Each client has only a few labels; clients may share items.",
+    .help = "Each client draws a few labels, then a fraction of each; clients may share items.",
     .params = &table,
     .deal = deal,
 };

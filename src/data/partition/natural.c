@@ -10,7 +10,6 @@ struct args {
 
 static const struct param_table table = {
     .name = "scheme natural",
-    .help = "Each client the items of one id of the data (a writer, a device).",
     .size = sizeof(struct args),
 };
 
@@ -122,7 +121,7 @@ static int deal(const void *args, const struct data_view *pool, size_t num_clien
 
 const struct partition_ops partition_natural = {
     .name = "natural",
-    .help = "Each client the items of one id of the data.",
+    .help = "Each client the items of one id of the data (a writer, a device).",
     .params = &table,
     .deal = deal,
 };

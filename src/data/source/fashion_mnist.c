@@ -17,7 +17,8 @@ struct args {
 // clang-format off
 static const struct param rows[] = {
     {.name = "path", .type = PARAM_STRING, .offset = offsetof(struct args, path),
-     .fallback = "/usr/share/datasets/fashion-mnist", .help = "Folder of the four IDX files (train-images-idx3-ubyte and so on, .gz or plain)."},
+     .fallback = "/usr/share/datasets/fashion-mnist",
+     .help = "Folder of the four IDX files (train-images-idx3-ubyte and so on, .gz or plain)."},
     TRANSFORM_ROWS(offsetof(struct args, transform), "0.2860", "0.3530", "2"),
 };
 // clang-format on

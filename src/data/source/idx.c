@@ -18,7 +18,8 @@ struct args {
 static const struct param rows[] = {
     {.name = "train_images", .type = PARAM_STRING, .offset = offsetof(struct args, train_images),
      .flags = PARAM_REQUIRED, .help = "IDX file of the training images, .gz or plain."},
-    {.name = "train_labels", .type = PARAM_STRING, .offset = offsetof(struct args, train_labels), .help = "Its labels; default: the same name with `labels` for `images` and `idx1` for `idx3`."},
+    {.name = "train_labels", .type = PARAM_STRING, .offset = offsetof(struct args, train_labels),
+     .help = "Its labels; default: the same name with `labels` for `images` and `idx1` for `idx3`."},
     {.name = "validation_images", .type = PARAM_STRING, .offset = offsetof(struct args, validation_images),
      .help = "IDX file of the validation images; default: no validation set."},
     {.name = "validation_labels", .type = PARAM_STRING, .offset = offsetof(struct args, validation_labels),

@@ -16,9 +16,11 @@ struct args {
 static const struct param rows[] = {
     {.name = "train", .type = PARAM_STRING, .offset = offsetof(struct args, train), .flags = PARAM_REQUIRED,
      .help = "safetensors file with x [n, ...] (U8 or F32), y [n] (I64, I32, U8) and perhaps group [n]."},
-    {.name = "validation", .type = PARAM_STRING, .offset = offsetof(struct args, validation), .help = "The same for validation; default: no validation set."},
+    {.name = "validation", .type = PARAM_STRING, .offset = offsetof(struct args, validation),
+     .help = "The same for validation; default: no validation set."},
     {.name = "classes", .type = PARAM_INT, .offset = offsetof(struct args, classes), .fallback = "0",
-     .min = 0, .max = DATA_MAX_CLASSES, .help = "Number of classes; 0: the file's num_classes, else its largest label + 1."},
+     .min = 0, .max = DATA_MAX_CLASSES,
+     .help = "Number of classes; 0: the file's num_classes, else its largest label + 1."},
     TRANSFORM_ROWS(offsetof(struct args, transform), "0", "1", "0"),
 };
 // clang-format on

@@ -31,12 +31,12 @@ static const struct param rows[] = {
     ROW(iid, PARAM_BOOL, "false", 0, 0, "One model and one distribution for all devices: the paper's Synthetic IID."),
     ROW(dimension, PARAM_INT, "60", 1, 100000, "Values of an item."),
     ROW(classes, PARAM_INT, "10", 2, 10000, "Number of classes."),
-    ROW(devices, PARAM_INT, "30", 1, 1000000, "Devices that the data come from; the scheme `natural` gives each client one."),
+    ROW(devices, PARAM_INT, "30", 1, 1000000, "Devices that the data come from; with the scheme `natural`, one a client."),
     ROW(min_samples, PARAM_INT, "50", 1, 10000000, "The fewest items of a device."),
     ROW(max_samples, PARAM_INT, "100000", 1, 100000000, "The most items of a device; the tail is cut there."),
     ROW(log_mean, PARAM_DOUBLE, "4", 0, 20, "Items of a device are min_samples + exp(N(log_mean, log_std))."),
     ROW(log_std, PARAM_DOUBLE, "2", 0, 10, "0 gives every device the same number of items."),
-    ROW(validation_fraction, PARAM_FRACTION, "0.1", 0, 0.9, "Part of each device's items that goes to the validation set."),
+    ROW(validation_fraction, PARAM_FRACTION, "0.1", 0, 0.9, "Part of each device's items that is held out for validation."),
 };
 // clang-format on
 
