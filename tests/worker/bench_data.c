@@ -1,12 +1,12 @@
 #include "tests/worker/bench_data.h"
 
-#include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "codec/safetensors.h"
 #include "data/folder.h"
+#include "tests/worker/require.h"
 #include "util/fs.h"
 
 const char lenet_yaml[] = "input: [1, 32, 32]\n"
@@ -52,7 +52,7 @@ void bench_data_make(struct dataset *out, size_t n)
         .num_classes = CLASSES,
         .transform = {.scale = 1.0f / 255, .mean = 0.5f, .std = 0.5f, .padding = 2},
     };
-    cr_assert_eq(dataset_alloc(out, false, &fill, NULL), OK);
+    REQUIRE(dataset_alloc(out, false, &fill, NULL) == OK, "failed");
     rng_init(&rng, 1, "test", "", 0);
     for (size_t i = 0; i < n; i++) {
         fill.labels[i] = (int32_t)(i % CLASSES);
@@ -68,7 +68,7 @@ void bench_data_write(const char *path, const char *name, size_t n)
 
     bench_data_make(&dataset, n);
     const struct data_view view = {.dataset = &dataset, .num_items = n};
-    cr_assert_eq(data_folder_write(folder, true, name, &view, &error), OK, "%s", error.message);
+    REQUIRE(data_folder_write(folder, true, name, &view, &error) == OK, "%s", error.message);
     dataset_fini(&dataset);
     free(folder);
 }
@@ -78,7 +78,7 @@ struct model *lenet_load(void)
     struct diags *diags = diags_new();
     struct model *model = NULL;
 
-    cr_assert_eq(model_load_text(lenet_yaml, "LeNet5", NULL, &model, diags), OK, "%s", diags_text(diags));
+    REQUIRE(model_load_text(lenet_yaml, "LeNet5", NULL, &model, diags) == OK, "%s", diags_text(diags));
     diags_free(diags);
     return model;
 }
@@ -89,9 +89,9 @@ struct blob *lenet_weights(const struct model *model, uint64_t seed)
     float *params = malloc(layout->num_floats * sizeof *params);
     struct blob *image = NULL;
 
-    cr_assert_not_null(params);
+    REQUIRE(params, "failed");
     model_init_params(model, seed, params);
-    cr_assert_eq(safetensors_encode(layout, params, NULL, &image, NULL), OK);
+    REQUIRE(safetensors_encode(layout, params, NULL, &image, NULL) == OK, "failed");
     free(params);
     return image;
 }

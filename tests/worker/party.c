@@ -1,10 +1,11 @@
 #include "tests/worker/party.h"
 
-#include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "tests/worker/require.h"
 
 enum { DEADLINE_S = 60 };
 
@@ -128,7 +129,7 @@ char *party_hear(struct party *party, const char *topic, const char *words)
         in_time = wait_for_change(party, &deadline);
     char *payload = heard ? strdup(heard->payload) : NULL;
     pthread_mutex_unlock(&party->mutex);
-    cr_assert_not_null(payload, "nothing with '%s' was heard on %s", words, topic);
+    REQUIRE(payload, "nothing with '%s' was heard on %s", words, topic);
     return payload;
 }
 
@@ -158,9 +159,9 @@ static void run_start(struct party *party, void *argument)
     const struct mqtt_handlers handlers = {.context = party, .connected = on_connected, .message = on_message};
     const struct edge_client_options edge_options = {0};
 
-    cr_assert_eq(edge_client_new(&party->client, &edge_options, party->loop, NULL, NULL), OK);
+    REQUIRE(edge_client_new(&party->client, &edge_options, party->loop, NULL, NULL) == OK, "failed");
     if (broker_port)
-        cr_assert_eq(mqtt_client_new(&party->mqtt, &options, &handlers, party->loop, NULL, NULL), OK);
+        REQUIRE(mqtt_client_new(&party->mqtt, &options, &handlers, party->loop, NULL, NULL) == OK, "failed");
 }
 
 void party_start(struct party *party, int broker_port)
@@ -175,14 +176,14 @@ void party_start(struct party *party, int broker_port)
     pthread_cond_init(&party->changed, &attributes);
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&party->mutex, NULL);
-    cr_assert_eq(loop_new(&party->loop, &clock_system, NULL), OK);
-    cr_assert_eq(pthread_create(&party->thread, NULL, run_loop, party->loop), 0);
+    REQUIRE(loop_new(&party->loop, &clock_system, NULL) == OK, "failed");
+    REQUIRE(pthread_create(&party->thread, NULL, run_loop, party->loop) == 0, "failed");
     on_loop(party, run_start, &broker_port);
     pthread_mutex_lock(&party->mutex);
     while (broker_port && !party->connected && in_time)
         in_time = wait_for_change(party, &deadline);
     pthread_mutex_unlock(&party->mutex);
-    cr_assert(in_time, "no connection to the broker");
+    REQUIRE(in_time, "no connection to the broker");
 }
 
 static void run_stop(struct party *party, void *argument)
@@ -216,7 +217,7 @@ static void run_reach(struct party *party, void *argument)
 
     snprintf(endpoint, sizeof endpoint, "127.0.0.1:%d", *(const int *)argument);
     edge_channel_close(party->channel);
-    cr_assert_eq(edge_channel_open(party->client, endpoint, 0, &party->channel, NULL), OK);
+    REQUIRE(edge_channel_open(party->client, endpoint, 0, &party->channel, NULL) == OK, "failed");
 }
 
 void party_reach(struct party *party, int port)
@@ -256,7 +257,7 @@ static void run_call(struct party *party, void *argument)
     else
         call->exchange->request = edge_call_unary(party->channel, call->method, call->head, call->weights, DEADLINE_S,
                                                   answered, call->exchange);
-    cr_assert_not_null(call->exchange->request);
+    REQUIRE(call->exchange->request, "failed");
 }
 
 void exchange_begin(struct exchange *exchange, struct party *party, enum edge_method method, struct blob *head,
@@ -299,7 +300,7 @@ int exchange_wait(struct exchange *exchange)
     while (!exchange->is_over && in_time)
         in_time = wait_for_change(exchange->party, &deadline);
     pthread_mutex_unlock(&exchange->party->mutex);
-    cr_assert(in_time, "a call was never answered");
+    REQUIRE(in_time, "a call was never answered");
     return exchange->error.status;
 }
 

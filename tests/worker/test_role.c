@@ -10,13 +10,8 @@
 
 #include "codec/advert.h"
 #include "codec/model_hash.h"
-#include "config/worker_config.h"
-#include "tests/net/mosquitto_fixture.h"
-#include "tests/worker/bench_data.h"
-#include "tests/worker/party.h"
-#include "tests/worker/scratch.h"
+#include "tests/worker/stage.h"
 #include "util/fs.h"
-#include "worker/worker.h"
 
 static const char leader_advert[] =
     "{\"type\": \"server\", \"timestamp\": 1.5, \"grpc_ep\": null, \"mqtt_client_topic\": \"advert_client\", "
@@ -24,140 +19,7 @@ static const char leader_advert[] =
     "\"2\", "
     "\"model_name\": \"x\", \"cuda_available\": false}, \"leader_term\": 3}";
 
-/* ---- a worker on a thread ---- */
-
-struct stage {
-    struct mosquitto broker;
-    struct party party;
-    char dir[SCRATCH_PATH], data_dir[SCRATCH_PATH], temp_dir[SCRATCH_PATH];
-    struct worker_config config;
-    struct worker_host host;
-    struct worker *worker;
-    pthread_t thread;
-    struct error failure;
-    int status;
-    struct model *model;
-    struct blob *weights;
-};
-
-static void set_text(char **field, const char *text)
-{
-    free(*field);
-    *field = strdup(text);
-}
-
-static void *run_worker(void *argument)
-{
-    struct stage *stage = argument;
-
-    stage->status = worker_run(stage->worker, &stage->failure);
-    return NULL;
-}
-
-static void stage_run_worker(struct stage *stage)
-{
-    struct error error = ERROR_INIT;
-
-    cr_assert_eq(worker_new(&stage->worker, &stage->config, &stage->host, NULL, &error), OK, "%s", error.message);
-    cr_assert_eq(pthread_create(&stage->thread, NULL, run_worker, stage), 0);
-}
-
-static void stage_prepare(struct stage *stage)
-{
-    struct error error = ERROR_INIT;
-
-    cr_assert_eq(mosquitto_start(&stage->broker, 0, NULL, &error), OK, "%s", error.message);
-    scratch_make(stage->dir);
-    scratch_path(stage->data_dir, stage->dir, "data");
-    scratch_path(stage->temp_dir, stage->dir, "temp");
-    bench_data_write(stage->data_dir, "squares", 100);
-    params_defaults(&worker_config_table, &stage->config);
-    set_text(&stage->config.comm_config.mqtt.mqtt_broker, "127.0.0.1");
-    stage->config.comm_config.mqtt.mqtt_broker_port = stage->broker.port;
-    stage->config.comm_config.grpc.sync_port = 0;
-    set_text(&stage->config.comm_config.grpc.bind, "127.0.0.1");
-    set_text(&stage->config.dataset_config.datasets_dir_path, stage->data_dir);
-    set_text(&stage->config.general_config.temp_dir_path, stage->temp_dir);
-}
-
-/* Broker, party, worker, its model. The caller may have set host before; `prepare` was called. */
-static void stage_open(struct stage *stage)
-{
-    party_start(&stage->party, stage->broker.port);
-    stage_run_worker(stage);
-    party_reach(&stage->party, worker_port(stage->worker));
-    stage->model = lenet_load();
-    stage->weights = lenet_weights(stage->model, 1);
-    cr_assert_eq(party_upload(&stage->party, "LeNet5", "model.yaml", lenet_yaml), OK);
-}
-
-static void stage_end_worker(struct stage *stage)
-{
-    worker_stop(stage->worker);
-    pthread_join(stage->thread, NULL);
-    worker_free(stage->worker);
-    stage->worker = NULL;
-}
-
-static void stage_close(struct stage *stage)
-{
-    if (stage->worker)
-        stage_end_worker(stage);
-    cr_assert_eq(stage->status, OK, "%s", stage->failure.message);
-    party_stop(&stage->party);
-    mosquitto_stop(&stage->broker);
-    params_free(&worker_config_table, &stage->config);
-    model_free(stage->model);
-    blob_unref(stage->weights);
-    scratch_remove(stage->dir);
-}
-
-/* ---- requests ---- */
-
-static struct train_request request_of(const struct stage *stage)
-{
-    static const char sgd[] = "{\"name\": \"sgd\", \"args\": {}}";
-
-    return (struct train_request){
-        .session_id = "session",
-        .model_id = "LeNet5",
-        .model_class = "LeNet5",
-        .dataset_id = "squares",
-        .weights = blob_span(stage->weights),
-        .batch_size = 16,
-        .learning_rate = 0.01f,
-        .num_epochs = 1,
-        .optimizer = {sgd, sizeof sgd - 1},
-        .seed = 5,
-    };
-}
-
-static void begin_training(struct stage *stage, const struct train_request *request, struct exchange *exchange)
-{
-    struct blob *head = NULL;
-
-    cr_assert_eq(edge_encode_train_request(request, blob_size(stage->weights), &head, NULL), OK);
-    exchange_begin(exchange, &stage->party, EDGE_START_TRAINING, head, blob_ref(stage->weights));
-}
-
-static int train(struct stage *stage, const struct train_request *request, struct exchange *exchange)
-{
-    begin_training(stage, request, exchange);
-    return exchange_wait(exchange);
-}
-
-static int abort_round(struct stage *stage, int32_t round_idx)
-{
-    const struct abort_request request = {.session_id = "session", .round_idx = round_idx};
-    struct exchange exchange;
-    struct blob *head = NULL;
-
-    cr_assert_eq(edge_encode_abort_request(&request, &head, NULL), OK);
-    exchange_begin(&exchange, &stage->party, EDGE_ABORT, head, NULL);
-    int status = exchange_wait(&exchange);
-    exchange_end(&exchange);
-    return status;
-}
+/* ---- answers ---- */
 
 static double metric(struct span json, const char *key)
 {
@@ -199,7 +61,7 @@ Test(role, is_found_beats_and_leaves, .timeout = 120)
     char topic[200], expected[64], hash[MODEL_HASH_TEXT], folder[SCRATCH_PATH];
 
     stage_prepare(&stage);
-    set_text(&stage.config.comm_config.mqtt.client_name, "pi-7");
+    stage_set_text(&stage.config.comm_config.mqtt.client_name, "pi-7");
     stage_open(&stage);
     const char *id = worker_client_id(stage.worker);
     snprintf(topic, sizeof topic, "status/%s", id);
@@ -254,7 +116,7 @@ Test(role, repeats_its_advert_until_somebody_echoes, .timeout = 120)
     static struct stage stage;
 
     stage_prepare(&stage);
-    set_text(&stage.config.comm_config.mqtt.topic_prefix, "room7/");
+    stage_set_text(&stage.config.comm_config.mqtt.topic_prefix, "room7/");
     stage_open(&stage);
     party_publish(&stage.party, "room7/advert_server", leader_advert, true);
     /* Two: the first answer and one repetition. More would come, and none after the echo: that is not waited for. */
@@ -275,16 +137,16 @@ Test(role, trains_and_gives_an_identical_request_the_same_answer, .timeout = 120
 
     stage_prepare(&stage);
     stage_open(&stage);
-    struct train_request request = request_of(&stage);
+    struct train_request request = stage_request(&stage);
     request.num_epochs = 2;
-    cr_assert_eq(train(&stage, &request, &first), OK, "%s", first.error.message);
+    cr_assert_eq(stage_train(&stage, &request, &first), OK, "%s", first.error.message);
     cr_assert_eq(edge_decode_train_response(blob_span(first.body), &response, NULL), OK);
     cr_assert_str_eq(response.client_id, worker_client_id(stage.worker));
     cr_assert_str_eq(response.model_id, "LeNet5");
     cr_assert_eq(metric(response.metrics, "num_samples"), 95);
     cr_assert_eq(metric(response.metrics, "total_mini_batches"), 12);
     request.leader_term = 4; /* a restarted leader asks again */
-    cr_assert_eq(train(&stage, &request, &again), OK);
+    cr_assert_eq(stage_train(&stage, &request, &again), OK);
     cr_assert_eq(blob_size(first.body), blob_size(again.body));
     cr_assert_eq(memcmp(blob_bytes(first.body), blob_bytes(again.body), blob_size(first.body)), 0,
                  "metrics too: it was kept, not trained again");
@@ -301,16 +163,16 @@ Test(role, refuses_a_leader_that_was_replaced, .timeout = 120)
 
     stage_prepare(&stage);
     stage_open(&stage);
-    struct train_request request = request_of(&stage);
+    struct train_request request = stage_request(&stage);
     request.leader_term = 6;
-    cr_assert_eq(train(&stage, &request, &exchange), OK);
+    cr_assert_eq(stage_train(&stage, &request, &exchange), OK);
     exchange_end(&exchange);
     request.leader_term = 5;
-    cr_assert_eq(train(&stage, &request, &exchange), ERR_PRECONDITION);
+    cr_assert_eq(stage_train(&stage, &request, &exchange), ERR_PRECONDITION);
     cr_assert_not_null(strstr(exchange.error.message, "term"), "%s", exchange.error.message);
     request.leader_term = 0; /* a stock leader knows no terms */
     request.round_idx = 1;
-    cr_assert_eq(train(&stage, &request, &exchange), OK);
+    cr_assert_eq(stage_train(&stage, &request, &exchange), OK);
     exchange_end(&exchange);
     stage_close(&stage);
 }
@@ -351,12 +213,12 @@ Test(role, an_identical_request_joins_the_one_in_hand, .timeout = 120)
     halt_arm(&halt, &stage);
     stage_prepare(&stage);
     stage_open(&stage);
-    struct train_request request = request_of(&stage);
-    begin_training(&stage, &request, &first);
+    struct train_request request = stage_request(&stage);
+    stage_begin_training(&stage, &request, &first);
     halt_await(&halt);
     exchange_cancel(&first); /* the leader's connection breaks; its training goes on */
     cr_assert_eq(exchange_wait(&first), ERR_CANCELLED);
-    begin_training(&stage, &request, &second);
+    stage_begin_training(&stage, &request, &second);
     cr_assert(echoes(&stage)); /* answered at once while the training stands still */
     cr_assert_not(exchange_is_over(&second));
     halt_let_go(&halt);
@@ -374,19 +236,19 @@ Test(role, abort_stops_a_training_at_its_next_mini_batch, .timeout = 120)
     halt_arm(&halt, &stage);
     stage_prepare(&stage);
     stage_open(&stage);
-    struct train_request request = request_of(&stage);
+    struct train_request request = stage_request(&stage);
     request.round_idx = 2;
     request.num_epochs = 1000000; /* it would take hours */
-    begin_training(&stage, &request, &exchange);
+    stage_begin_training(&stage, &request, &exchange);
     halt_await(&halt);
-    cr_assert_eq(abort_round(&stage, 1), OK); /* another round's: nothing happens */
+    cr_assert_eq(stage_abort(&stage, 1), OK); /* another round's: nothing happens */
     cr_assert_not(exchange_is_over(&exchange));
-    cr_assert_eq(abort_round(&stage, 2), OK);
+    cr_assert_eq(stage_abort(&stage, 2), OK);
     halt_let_go(&halt);
     cr_assert_eq(exchange_wait(&exchange), ERR_CANCELLED);
     cr_assert_not_null(strstr(exchange.error.message, "abort"), "%s", exchange.error.message);
     request.num_epochs = 1;
-    cr_assert_eq(train(&stage, &request, &exchange), OK);
+    cr_assert_eq(stage_train(&stage, &request, &exchange), OK);
     exchange_end(&exchange);
     stage_close(&stage);
 }
@@ -400,13 +262,13 @@ Test(role, a_newer_request_stops_the_older, .timeout = 120)
     halt_arm(&halt, &stage);
     stage_prepare(&stage);
     stage_open(&stage);
-    struct train_request request = request_of(&stage);
+    struct train_request request = stage_request(&stage);
     request.num_epochs = 1000000;
-    begin_training(&stage, &request, &older);
+    stage_begin_training(&stage, &request, &older);
     halt_await(&halt);
     request.num_epochs = 1;
     request.round_idx = 1;
-    begin_training(&stage, &request, &newer);
+    stage_begin_training(&stage, &request, &newer);
     cr_assert(echoes(&stage));
     halt_let_go(&halt);
     cr_assert_eq(exchange_wait(&older), ERR_CANCELLED);
@@ -444,9 +306,9 @@ Test(role, a_lost_training_ends_after_its_grace, .timeout = 120)
     stage_prepare(&stage);
     stage.config.orphan_grace_s = 0.2;
     stage_open(&stage);
-    struct train_request request = request_of(&stage);
+    struct train_request request = stage_request(&stage);
     request.num_epochs = 1000000;
-    begin_training(&stage, &request, &exchange);
+    stage_begin_training(&stage, &request, &exchange);
     pthread_mutex_lock(&count.mutex);
     while (!count.trainings)
         pthread_cond_wait(&count.changed, &count.mutex);
@@ -470,9 +332,9 @@ Test(role, leaves_while_it_trains, .timeout = 120)
     halt_arm(&halt, &stage);
     stage_prepare(&stage);
     stage_open(&stage);
-    struct train_request request = request_of(&stage);
+    struct train_request request = stage_request(&stage);
     request.num_epochs = 1000000;
-    begin_training(&stage, &request, &training);
+    stage_begin_training(&stage, &request, &training);
     halt_await(&halt);
     const struct validation_request queued = {
         .session_id = "session", .model_id = "LeNet5", .model_class = "", .dataset_id = "squares", .batch_size = 16};
@@ -574,16 +436,16 @@ Test(role, says_why_it_cannot_start, .timeout = 120)
     stage_prepare(&stage);
     stage_open(&stage);
     expect_no_worker(&stage, ERR_SETUP, "another worker");
-    set_text(&stage.config.general_config.temp_dir_path, scratch_path(other, stage.dir, "other"));
+    stage_set_text(&stage.config.general_config.temp_dir_path, scratch_path(other, stage.dir, "other"));
     stage.config.comm_config.grpc.sync_port = worker_port(stage.worker);
     expect_no_worker(&stage, ERR_SETUP, "in use");
     stage.config.comm_config.grpc.sync_port = 0;
-    set_text(&stage.config.tls.ca, "ca.pem");
+    stage_set_text(&stage.config.tls.ca, "ca.pem");
     expect_no_worker(&stage, ERR_UNIMPLEMENTED, "tls");
-    set_text(&stage.config.tls.ca, "");
-    set_text(&stage.config.dataset_config.datasets_dir_path, "/nowhere");
+    stage_set_text(&stage.config.tls.ca, "");
+    stage_set_text(&stage.config.dataset_config.datasets_dir_path, "/nowhere");
     expect_no_worker(&stage, ERR_SETUP, "/nowhere");
-    set_text(&stage.config.comm_config.grpc.bind, "0.0.0.0");
+    stage_set_text(&stage.config.comm_config.grpc.bind, "0.0.0.0");
     stage.config.security = 1;
     expect_no_worker(&stage, ERR_SETUP, "strict");
     stage_close(&stage);
@@ -621,8 +483,8 @@ Test(role, keeps_its_id_and_models_over_a_restart, .timeout = 120)
     stage_run_worker(&stage);
     cr_assert_str_eq(worker_client_id(stage.worker), id);
     party_reach(&stage.party, worker_port(stage.worker));
-    struct train_request request = request_of(&stage);
-    cr_assert_eq(train(&stage, &request, &exchange), OK, "%s", exchange.error.message);
+    struct train_request request = stage_request(&stage);
+    cr_assert_eq(stage_train(&stage, &request, &exchange), OK, "%s", exchange.error.message);
     exchange_end(&exchange);
     stage_close(&stage);
 }
@@ -636,9 +498,9 @@ Test(role, two_fresh_workers_train_alike, .timeout = 120)
         stages[i].host.client_id = "client-3";
         stage_prepare(&stages[i]);
         stage_open(&stages[i]);
-        struct train_request request = request_of(&stages[i]);
+        struct train_request request = stage_request(&stages[i]);
         request.num_epochs = 2;
-        cr_assert_eq(train(&stages[i], &request, &answers[i]), OK, "%s", answers[i].error.message);
+        cr_assert_eq(stage_train(&stages[i], &request, &answers[i]), OK, "%s", answers[i].error.message);
         stage_close(&stages[i]);
     }
     cr_assert(same_weights(&answers[0], &answers[1]));
