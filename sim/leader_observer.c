@@ -120,22 +120,21 @@ static void session_finished(struct simulation *s, const json_t *fields)
     atomic_store(&leader->session_stage, status && !strcmp(status, "finished") ? STAGE_FINISHED : STAGE_FAILED);
 }
 
-static void client_active(struct simulation *s, const json_t *fields)
+static void roster_changed(struct simulation *s, const json_t *fields)
 {
+    struct leader_block *leader = shared_leader(s->shared);
     struct client_block *client = client_of(s, json_object_get(fields, "client"));
+    const char *state = json_string_value(json_object_get(fields, "state"));
+    uint32_t active = state && !strcmp(state, "active");
 
-    if (!client || atomic_exchange(&client->active, 1))
+    if (!client || atomic_exchange(&client->active, active) == active)
         return;
-    atomic_fetch_add(&client->activations, 1);
-    atomic_fetch_add(&shared_leader(s->shared)->active_clients, 1);
-}
-
-static void client_inactive(struct simulation *s, const json_t *fields)
-{
-    struct client_block *client = client_of(s, json_object_get(fields, "client"));
-
-    if (client && atomic_exchange(&client->active, 0))
-        atomic_fetch_sub(&shared_leader(s->shared)->active_clients, 1);
+    if (active) {
+        atomic_fetch_add(&client->activations, 1);
+        atomic_fetch_add(&leader->active_clients, 1);
+    } else {
+        atomic_fetch_sub(&leader->active_clients, 1);
+    }
 }
 
 static const struct {
@@ -143,8 +142,7 @@ static const struct {
     void (*take)(struct simulation *simulation, const json_t *fields);
 } rows[] = {
     {"update", update},
-    {"client_active", client_active},
-    {"client_inactive", client_inactive},
+    {"roster", roster_changed},
     {"selected", selected},
     {"failure", failure},
     {"round", round_ended},
