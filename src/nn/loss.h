@@ -7,7 +7,8 @@
 
 #include "util/error.h"
 
-/* What a batch should have given: class numbers, or values. One of them is NULL. */
+/* What a batch should have given: class numbers, or values. One of them is NULL. Every label must be in [0, O): whoever
+ * brings model and data together has checked that the data has no more classes than the model has outputs. */
 struct targets {
     const int32_t *labels; /* [N] (later [N, T]) */
     const float *values;   /* [N, O] */

@@ -4,10 +4,13 @@
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 16")
+
+/* A loop of constant length n, unrolled so that arrays indexed by it live in registers. */
+#define EACH(i, n) _Pragma("GCC unroll 16") for (int i = 0; i < (n); i++)
 
 enum product_kind { BY_TABLE, BY_STEP, BY_ROWS };
 
+// clang-format off
 INLINE void product_tile(const struct product *p, const int rows, const int cols, const enum product_kind kind)
 {
     for (int lane = 0; lane < LANES; lane += VEC_LANES) {
@@ -15,65 +18,70 @@ INLINE void product_tile(const struct product *p, const int rows, const int cols
         const float *a = p->a, *at = p->b + lane;
         float *c = p->c + lane;
 
-        UNROLL for (int i = 0; i < rows; i++)
-        {
+        EACH(i, rows) {
             vec start = p->bias ? vec_set1(p->bias[i]) : vec_zero();
 
-            UNROLL for (int j = 0; j < cols; j++) acc[i][j] = start;
+            EACH(j, cols)
+                acc[i][j] = start;
         }
         if (p->accumulate)
-            UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < cols; j++) acc[i][j] =
-                vec_load(c + i * p->c_row + j * p->c_col);
+            EACH(i, rows)
+                EACH(j, cols)
+                    acc[i][j] = vec_load(c + i * p->c_row + j * p->c_col);
         for (int r = 0; r < p->length; r++) {
             const float *from = kind == BY_TABLE ? at + p->b_offsets[r] : at;
 
-            UNROLL for (int j = 0; j < cols; j++) b[j] = vec_load(from + j * p->b_col);
-            UNROLL for (int i = 0; i < rows; i++)
-            {
+            EACH(j, cols)
+                b[j] = vec_load(from + j * p->b_col);
+            EACH(i, rows) {
                 vec scalar = vec_set1(kind == BY_ROWS ? a[i * p->a_row] : a[i]);
 
-                UNROLL for (int j = 0; j < cols; j++) acc[i][j] = vec_fma(scalar, b[j], acc[i][j]);
+                EACH(j, cols)
+                    acc[i][j] = vec_fma(scalar, b[j], acc[i][j]);
             }
             a += kind == BY_ROWS ? 1 : p->a_step;
             if (kind != BY_TABLE)
                 at += p->b_step;
         }
-        UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < cols; j++)
-            vec_store(c + i * p->c_row + j * p->c_col, acc[i][j]);
+        EACH(i, rows)
+            EACH(j, cols)
+                vec_store(c + i * p->c_row + j * p->c_col, acc[i][j]);
     }
 }
 
 INLINE void correlation_tile(const struct correlation *p, const int rows, const int cols)
 {
-    float *d = p->d;
-
     for (int lane = 0; lane < LANES; lane += VEC_LANES) {
         vec acc[TILE_MAX_ROWS][TILE_MAX_COLS], a[TILE_MAX_ROWS];
 
-        UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < cols; j++) acc[i][j] = vec_zero();
+        EACH(i, rows)
+            EACH(j, cols)
+                acc[i][j] = vec_zero();
         for (int y = 0; y < p->height; y++) {
             const float *from_a = p->a + lane + y * p->a_line, *from_b = p->b + lane + y * p->b_line;
 
             for (int x = 0; x < p->width; x++) {
-                UNROLL for (int i = 0; i < rows; i++) a[i] = vec_load(from_a + i * p->a_row);
-                UNROLL for (int j = 0; j < cols; j++)
-                {
+                EACH(i, rows)
+                    a[i] = vec_load(from_a + i * p->a_row);
+                EACH(j, cols) {
                     vec b = vec_load(from_b + p->b_offsets[j]);
 
-                    UNROLL for (int i = 0; i < rows; i++) acc[i][j] = vec_fma(a[i], b, acc[i][j]);
+                    EACH(i, rows)
+                        acc[i][j] = vec_fma(a[i], b, acc[i][j]);
                 }
                 from_a += LANES;
                 from_b += p->b_step;
             }
         }
-        UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < cols; j++)
-        {
-            float *to = &d[i * p->d_row + j];
+        EACH(i, rows)
+            EACH(j, cols) {
+                float *to = &p->d[i * p->d_row + j];
 
-            *to = (p->accumulate || lane > 0 ? *to : 0) + vec_sum(acc[i][j]);
-        }
+                *to = (p->accumulate || lane > 0 ? *to : 0) + vec_sum(acc[i][j]);
+            }
     }
 }
+// clang-format on
 
 #define PRODUCT(kind, suffix, rows, cols)                                                                              \
     static void product_##suffix##_##rows##_##cols(const struct product *p)                                            \

@@ -3,7 +3,14 @@
 #include "nn/layer/members.h"
 
 const struct layer_ops *const layer_kinds[] = {
-    &layer_linear, &layer_conv2d, &layer_maxpool2d, &layer_relu, &layer_flatten, NULL,
+    // clang-format off
+    &layer_linear,
+    &layer_conv2d,
+    &layer_maxpool2d,
+    &layer_relu,
+    &layer_flatten,
+    NULL,
+    // clang-format on
 };
 
 const struct layer_ops *layer_kind_find(const char *name)
