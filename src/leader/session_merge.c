@@ -180,10 +180,11 @@ static void note_update(struct session_job *job)
     const struct job_figures *figures = &job->figures;
 
     session_emit(job->session, "update",
-                 json_pack("{s:I, s:s, s:I, s:f, s:f, s:f, s:I, s:I}", "round", (json_int_t)job->base_version + 1,
+                 json_pack("{s:I, s:s, s:I, s:f, s:f, s:f, s:I, s:I, s:I}", "round", (json_int_t)job->base_version + 1,
                            "client", job->client->id, "num_samples", (json_int_t)figures->num_samples, "loss",
                            figures->loss, "time_taken_s", figures->time_taken_s, "elapsed_s", job->elapsed_s,
-                           "bytes_down", (json_int_t)job->bytes_down, "bytes_up", (json_int_t)job->bytes_up));
+                           "bytes_down", (json_int_t)job->bytes_down, "bytes_up", (json_int_t)job->bytes_up, "pss_kb",
+                           (json_int_t)figures->pss_kb));
 }
 
 static void keep_figures(struct client_tally *tally, const struct session_job *job)
