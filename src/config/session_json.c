@@ -1,45 +1,90 @@
 /* Parts of a session as they travel in requests. */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "config/tables.h"
 
-/* `json` is taken. */
-static char *dump(json_t *json)
-{
-    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+/* Text is put together by hand, for jansson would write 0.1 as 0.10000000000000001. */
 
-    json_decref(json);
+struct member {
+    const char *key;
+    char *value; /* JSON, owned; NULL: there was no memory for it */
+};
+
+/* One object of all members, which are freed; NULL when out of memory. */
+static char *object_of(struct member *members, size_t n)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    bool whole = out != NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        if (out && members[i].value)
+            fprintf(out, "%s\"%s\":%s", i ? "," : "{", members[i].key, members[i].value);
+        whole = whole && members[i].value;
+        free(members[i].value);
+    }
+    if (out && (fputc('}', out) < 0 || fclose(out)))
+        whole = false;
+    if (!whole) {
+        free(text);
+        text = NULL;
+    }
     return text;
 }
 
-static json_t *args_json(struct yaml_node args)
+static char *quoted(const char *text)
 {
-    return yaml_kind(args) == YAML_MAPPING ? config_json(args) : json_object();
+    json_t *json = json_string(text);
+    char *quoted = json ? json_dumps(json, JSON_ENCODE_ANY) : NULL;
+
+    json_decref(json);
+    return quoted;
+}
+
+static char *arguments(struct yaml_node args)
+{
+    return yaml_kind(args) == YAML_MAPPING ? yaml_to_json(args) : strdup("{}");
 }
 
 char *session_optimizer_json(const struct session_config *config)
 {
     struct yaml_node node = config->client_training_config.optimizer;
-    struct yaml_node name = yaml_kind(node) == YAML_MAPPING ? yaml_get(node, "name") : node;
-    const char *text = yaml_text(name);
+    const char *name = yaml_text(yaml_kind(node) == YAML_MAPPING ? yaml_get(node, "name") : node);
 
-    return dump(json_pack("{s:s, s:o}", "name", text ? text : "adam", "args", args_json(yaml_get(node, "args"))));
+    struct member members[] = {{"name", quoted(name ? name : "adam")}, {"args", arguments(yaml_get(node, "args"))}};
+
+    return object_of(members, 2);
 }
 
 char *session_loss_json(const struct session_config *config)
 {
     const char *name = config->client_training_config.loss_function;
 
-    return dump(json_pack("{s:s, s:{}}", "name", name ? name : "crossentropy", "args"));
+    struct member members[] = {{"name", quoted(name ? name : "crossentropy")}, {"args", strdup("{}")}};
+
+    return object_of(members, 2);
+}
+
+static char *truth(bool value)
+{
+    return strdup(value ? "true" : "false");
 }
 
 char *session_model_config_json(const struct session_config *config)
 {
     const struct model_config *model = &config->model_config;
+    struct member members[] = {
+        {"use_custom_dataloader", truth(model->use_custom_dataloader)},
+        {"custom_loader_args", yaml_to_json(model->custom_loader_args)},
+        {"use_custom_trainer", truth(model->use_custom_trainer)},
+        {"custom_trainer_args", yaml_to_json(model->custom_trainer_args)},
+        {"use_custom_validator", truth(model->use_custom_validator)},
+        {"custom_validator_args", yaml_to_json(model->custom_validator_args)},
+        {"model_args", yaml_to_json(model->model_args)},
+    };
 
-    return dump(json_pack("{s:b, s:o, s:b, s:o, s:b, s:o, s:o}", "use_custom_dataloader", model->use_custom_dataloader,
-                          "custom_loader_args", config_json(model->custom_loader_args), "use_custom_trainer",
-                          model->use_custom_trainer, "custom_trainer_args", config_json(model->custom_trainer_args),
-                          "use_custom_validator", model->use_custom_validator, "custom_validator_args",
-                          config_json(model->custom_validator_args), "model_args", config_json(model->model_args)));
+    return object_of(members, sizeof members / sizeof *members);
 }

@@ -93,14 +93,16 @@ Test(yaml, nulls_are_yamls_and_pythons)
 
 Test(yaml, json_of_a_subtree_by_the_look_of_plain_scalars)
 {
-    cr_assert_eq(
-        load("{i: 12, neg: -3, r: 1e-3, dot: .5, t: True, f: false, n: None, q: \"12\", w: 12ms, v: 1.2.3,"
-             " inf: inf, dotinf: .inf, hex: 0x10, yes: yes, l: [1, {a: b}], e: {}, big: 123456789012345678901}"),
-        OK);
-    expect_json(yaml_root(doc), "{\"i\":12,\"neg\":-3,\"r\":0.001,\"dot\":0.5,\"t\":true,\"f\":false,\"n\":null,"
-                                "\"q\":\"12\",\"w\":\"12ms\",\"v\":\"1.2.3\",\"inf\":\"inf\",\"dotinf\":\".inf\","
-                                "\"hex\":\"0x10\",\"yes\":\"yes\",\"l\":[1,{\"a\":\"b\"}],\"e\":{},"
-                                "\"big\":1.2345678901234568e20}");
+    cr_assert_eq(load("{i: 12, neg: -3, r: 1e-3, dot: .5, t: True, f: false, n: None, q: \"12\", w: 12ms, v: 1.2.3,"
+                      " inf: inf, dotinf: .inf, hex: 0x10, yes: yes, l: [1, {a: b}], e: {}, plus: +1.0, oct: 012, big: "
+                      "123456789012345678901,"
+                      " more: 9223372036854775808, \"a\\tb\": \"\\x01\\\"\"}"),
+                 OK);
+    expect_json(yaml_root(doc),
+                "{\"i\":12,\"neg\":-3,\"r\":1e-3,\"dot\":0.5,\"t\":true,\"f\":false,\"n\":null,"
+                "\"q\":\"12\",\"w\":\"12ms\",\"v\":\"1.2.3\",\"inf\":\"inf\",\"dotinf\":\".inf\","
+                "\"hex\":\"0x10\",\"yes\":\"yes\",\"l\":[1,{\"a\":\"b\"}],\"e\":{},\"plus\":1,\"oct\":12,"
+                "\"big\":1.2345678901234568e+20,\"more\":9.223372036854776e+18,\"a\\u0009b\":\"\\u0001\\\"\"}");
     done();
 }
 
