@@ -149,7 +149,7 @@ static int check_terminations(struct session *session, struct new_model *out, st
 
         if (status < 0)
             return strategy_error(&termination->host, status, err);
-        out->stop = status == FLOSIM_STOP;
+        out->stop = compute->stopped = status == FLOSIM_STOP;
         if (out->stop)
             snprintf(out->stop_reason, sizeof out->stop_reason, "%s", termination->host.explanation.message);
     }

@@ -108,6 +108,7 @@ struct session_compute {
     float *global, *next, *scratch; /* [P] */
     int64_t version;
     uint64_t began_ns;
+    bool stopped; /* a termination condition holds: what comes now is too late */
     struct store *session_store, *training_store, *selection_store, *aggregator_store;
     _Atomic bool broken_off; /* set by the loop: validation in hand stops */
 };

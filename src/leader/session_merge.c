@@ -133,11 +133,13 @@ static void run_training(struct session_job *job)
     bool answered = job->error.status == OK;
     int status = FLOSIM_PENDING;
 
+    if (compute->stopped)
+        answered = FAIL(&job->error, ERR_CANCELLED, "the session was over when its answer came") == OK;
     if (answered && check_update(job, &job->error) == OK)
         status = merge_update(job);
     give_back(job);
     job->result = job->error.status == OK ? MERGE_PENDING : answered ? MERGE_REFUSED : MERGE_FAILED;
-    if (job->error.status != OK)
+    if (job->error.status != OK && !compute->stopped)
         status = merge_failure(job);
     if (status < 0) {
         strategy_error(&compute->aggregator.host, status, &job->error);

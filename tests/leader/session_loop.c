@@ -1,0 +1,661 @@
+/* The session loop with clients in this process: real messages, real event loop and compute thread, no network. A plain
+ * program, so that it also runs under ThreadSanitizer. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "leader/session.h"
+#include "memory_link.h"
+#include "util/fs.h"
+
+#define CHECK(condition)                                                                                               \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            fprintf(stderr, "%s:%d: %s: not true: %s\n", __FILE__, __LINE__, __func__, #condition);                    \
+            exit(1);                                                                                                   \
+        }                                                                                                              \
+    } while (0)
+
+enum { MAX_CLIENTS = 200, DEADLINE_S = 60 };
+
+static const char session_text[] = "session_config: {aggregator: %s, client_selection: %s, client_selection_args: "
+                                   "{client_fraction: %s}, seed: 7, %s}\n"
+                                   "benchmark_config: {skip_benchmark: %s}\n"
+                                   "server_training_config: {model_dir: m, num_training_rounds: %d}\n"
+                                   "client_training_config: {model_id: tiny, dataset: digits, "
+                                   "train_timeout_duration_s: %s}\n";
+
+/* One leader's worth of surroundings, and what came of a session. */
+struct world {
+    struct loop *loop;
+    struct executor *executor;
+    struct roster *roster;
+    struct leader_config config;
+    struct layout layout;
+    struct memory_client clients[MAX_CLIENTS];
+    struct memory_net net;
+    struct leader_host host;
+    struct session *session;
+    struct session_ledger ledger;
+    enum session_status status;
+    char reason[512];
+    struct blob *model;
+    json_t *json;
+    struct loop_timer deadline;
+    /* Options of a test. */
+    void (*observe)(struct world *world, const char *event, const json_t *fields);
+    const char *dir;
+    bool asynchronous; /* rounds overlap: only the whole balances */
+};
+
+static void too_late(struct loop_timer *timer)
+{
+    (void)timer;
+    fprintf(stderr, "the session did not end in %d s\n", DEADLINE_S);
+    exit(1);
+}
+
+static void observe(void *context, const char *event, const json_t *fields)
+{
+    struct world *world = context;
+
+    if (world->observe)
+        world->observe(world, event, fields);
+}
+
+static void over(void *context, struct session *session)
+{
+    struct world *world = context;
+
+    world->ledger = *session_ledger(session);
+    world->status = session_state(session);
+    snprintf(world->reason, sizeof world->reason, "%s", session_reason(session));
+    world->model = blob_ref(session_model(session));
+    world->json = session_json(session, true);
+    session_free(session);
+    world->session = NULL;
+    loop_stop(world->loop);
+}
+
+static void make_layout(struct layout *layout)
+{
+    int64_t weight[] = {30, 20}, bias[] = {30};
+
+    layout_init(layout);
+    CHECK(layout_add(layout, "fc.weight", TENSOR_PARAMETER, false, 2, weight, NULL) == OK);
+    CHECK(layout_add(layout, "fc.bias", TENSOR_PARAMETER, false, 1, bias, NULL) == OK);
+}
+
+static void world_init(struct world *world, size_t clients)
+{
+    struct roster_options options = {
+        .heartbeat_interval_s = 10, .max_missed = 3, .num_heartbeats_kept = 4, .echo_timeout_s = 5};
+    struct link_factory factory;
+
+    memset(world, 0, sizeof *world);
+    CHECK(loop_new(&world->loop, &clock_system, NULL) == OK);
+    CHECK(executor_new(&world->executor, world->loop, "compute", NULL) == OK);
+    params_defaults(&leader_config_table, &world->config);
+    make_layout(&world->layout);
+    world->net = (struct memory_net){world->loop, &world->layout, world->clients, clients, 0, 0, 0, 0};
+    factory = memory_link_factory(&world->net);
+    CHECK(roster_new(&world->roster, &options, &factory, world->loop, NULL, NULL) == OK);
+    world->host = (struct leader_host){.context = world, .observe = observe};
+    for (size_t i = 0; i < clients; i++) {
+        struct memory_client *client = &world->clients[i];
+
+        snprintf(client->id, sizeof client->id, "client-%03zu", i);
+        snprintf(client->endpoint, sizeof client->endpoint, "10.0.0.1:%zu", 1000 + i);
+        client->num_samples = 10 + (int64_t)(i * 7 % 23);
+    }
+}
+
+static void everybody_advertises(struct world *world)
+{
+    for (size_t i = 0; i < world->net.n; i++)
+        memory_client_advertise(&world->net, &world->clients[world->net.n - 1 - i], world->roster);
+}
+
+static void world_fini(struct world *world)
+{
+    loop_timer_cancel(world->loop, &world->deadline);
+    roster_close(world->roster);
+    executor_free(world->executor);
+    loop_free(world->loop);
+    roster_free(world->roster);
+    CHECK(world->net.open_credits == 0);
+    CHECK(world->net.open_calls == 0);
+    CHECK(world->net.links == 0);
+    layout_fini(&world->layout);
+    params_free(&leader_config_table, &world->config);
+    blob_unref(world->model);
+    json_decref(world->json);
+}
+
+struct wish {
+    const char *aggregator, *selection, *fraction, *more, *skip_benchmark, *timeout;
+    int rounds;
+};
+
+static const struct wish plain = {"fedavg", "fedavg", "0.5", "checkpoint_interval: 0", "true", "0", 5};
+
+static struct session_setup *make_setup(struct world *world, const struct wish *wish)
+{
+    struct session_setup *setup = calloc(1, sizeof *setup);
+    struct diags *diags = diags_new();
+    struct yaml_doc *doc = NULL;
+    char text[2000];
+
+    snprintf(text, sizeof text, session_text, wish->aggregator, wish->selection, wish->fraction, wish->more,
+             wish->skip_benchmark, wish->rounds, wish->timeout);
+    CHECK(yaml_load_text(text, strlen(text), "session", 0, &doc, diags) == OK);
+    CHECK(params_read(&session_config_table, yaml_root(doc), &setup->config, diags) == OK);
+    if (session_strategies_read(&setup->config, yaml_root(doc), (struct diag_place){0}, &setup->strategies, diags)) {
+        diags_print(diags, stderr);
+        exit(1);
+    }
+    yaml_unref(doc);
+    diags_free(diags);
+    setup->session_id = strdup("session-1");
+    setup->config_json = strdup("{\"a\":1}");
+    setup->model_config_json = strdup("{}");
+    setup->optimizer_json = strdup("{\"name\":\"sgd\"}");
+    setup->loss_json = strdup("{\"name\":\"crossentropy\"}");
+    make_layout(&setup->layout);
+    setup->initial = calloc(setup->layout.num_floats, sizeof *setup->initial);
+    for (size_t i = 0; i < setup->layout.num_floats; i++)
+        setup->initial[i] = (float)i * 0.013f - 4;
+    snprintf(setup->model.id, sizeof setup->model.id, "tiny");
+    snprintf(setup->model.hash, sizeof setup->model.hash, "0x12ab");
+    setup->model.files = calloc(2, sizeof *setup->model.files);
+    setup->model.n = 2;
+    for (int i = 0; i < 2; i++) {
+        setup->model.files[i].name = strdup(i ? "model.yaml" : "config.yaml");
+        setup->model.files[i].data = blob_new(50);
+        memset(blob_bytes(setup->model.files[i].data), 'x', 50);
+    }
+    setup->benchmark = strcmp(wish->skip_benchmark, "true") != 0;
+    setup->report.events.fd = -1;
+    if (world->dir)
+        CHECK(report_open(&setup->report, world->dir, &clock_system, 0, &setup->config, NULL) == OK);
+    return setup;
+}
+
+/* A validator whose figures follow from the weights: enough to see when and on what it is called. */
+static int measure(struct validator *self, const float *weights, bool (*stop)(const void *context),
+                   const void *stop_context, struct validation_figures *out, struct error *err)
+{
+    (void)self;
+    (void)stop;
+    (void)stop_context;
+    (void)err;
+    *out = (struct validation_figures){fabs((double)weights[0]), 60 + 10 * fabs((double)weights[0] + 4), 100};
+    return OK;
+}
+
+static void no_free(struct validator *self)
+{
+    (void)self;
+}
+
+static struct validator measuring = {measure, no_free};
+
+static void begin(struct world *world, const struct wish *wish, bool validated)
+{
+    struct session_setup *setup = make_setup(world, wish);
+    struct session_env env = {&world->config,
+                              &world->host,
+                              NULL,
+                              world->loop,
+                              world->executor,
+                              world->roster,
+                              store_kind_find("inmemory"),
+                              5};
+    struct error err = ERROR_INIT;
+
+    if (validated)
+        setup->validator = &measuring;
+    if (session_new(&world->session, &env, setup, over, world, &err) != OK) {
+        fprintf(stderr, "%s\n", err.message);
+        exit(1);
+    }
+    loop_timer_init(&world->deadline, too_late);
+    CHECK(loop_timer_set(world->loop, &world->deadline, (uint64_t)DEADLINE_S * 1000000000u, NULL) == OK);
+    session_start(world->session);
+}
+
+/* Whatever happened: every update that was asked for came to exactly one end. */
+static void check_ledger(const struct world *world)
+{
+    const struct session_ledger *ledger = &world->ledger;
+    json_t *rounds = json_object_get(world->json, "rounds");
+    size_t i;
+    json_t *round;
+
+    CHECK(ledger->sent == ledger->merged + ledger->refused + ledger->failed);
+    json_array_foreach(rounds, i, round)
+    {
+        json_int_t selected = json_integer_value(json_object_get(round, "selected"));
+        json_int_t done = json_integer_value(json_object_get(round, "merged")) +
+                          json_integer_value(json_object_get(round, "refused")) +
+                          json_integer_value(json_object_get(round, "failed"));
+
+        CHECK(json_integer_value(json_object_get(round, "round")) == (json_int_t)i + 1);
+        CHECK(world->asynchronous || selected == done);
+    }
+}
+
+static void run(struct world *world, const struct wish *wish, bool validated)
+{
+    everybody_advertises(world);
+    begin(world, wish, validated);
+    loop_run(world->loop);
+    check_ledger(world);
+}
+
+static size_t rounds_done(const struct world *world)
+{
+    return json_array_size(json_object_get(world->json, "rounds"));
+}
+
+static bool same_model(const struct world *a, const struct world *b)
+{
+    return blob_size(a->model) == blob_size(b->model) &&
+           memcmp(blob_bytes(a->model), blob_bytes(b->model), blob_size(a->model)) == 0;
+}
+
+/* ---- tests ---- */
+
+static void trains_all_rounds(void)
+{
+    struct world world;
+    int trainings = 0, files = 0;
+
+    world_init(&world, 10);
+    run(&world, &plain, true);
+    CHECK(world.status == SESSION_FINISHED);
+    CHECK(rounds_done(&world) == 5);
+    CHECK(world.ledger.sent == 25 && world.ledger.merged == 25);
+    for (size_t i = 0; i < 10; i++) {
+        const struct memory_client *client = &world.clients[i];
+
+        trainings += client->trainings;
+        files += client->files;
+        CHECK(client->echoes >= 1);
+        CHECK(client->files == (client->trainings ? 2 : 0)); /* sent once, however often it trains */
+        CHECK(client->trainings == 0 || client->last_seed == 7);
+    }
+    CHECK(trainings == 25 && files <= 20);
+    world_fini(&world);
+}
+
+/* The same model whatever the order of answers. */
+static void order_of_answers_does_not_matter(void)
+{
+    struct world a, b;
+
+    world_init(&a, 20);
+    run(&a, &plain, false);
+    world_init(&b, 20);
+    for (size_t i = 0; i < 20; i++)
+        b.clients[i].delay_ns = (uint64_t)((20 - i) * 977 % 13) * 1000000u;
+    run(&b, &plain, false);
+    CHECK(same_model(&a, &b));
+    CHECK(rounds_done(&a) == rounds_done(&b));
+    for (size_t i = 0; i < rounds_done(&a); i++)
+        CHECK(json_equal(json_object_get(json_array_get(json_object_get(a.json, "rounds"), i), "train_loss"),
+                         json_object_get(json_array_get(json_object_get(b.json, "rounds"), i), "train_loss")));
+    world_fini(&a);
+    world_fini(&b);
+}
+
+/* Bad clients cost the round nothing but their update. */
+static void bad_clients_do_not_stop_it(void)
+{
+    static const enum behaviour kinds[] = {DIES, FAILS, SENDS_NAN, BRAGS, SENDS_GARBAGE, WRONG_SHAPE};
+    struct wish wish = plain;
+    struct world world;
+
+    world_init(&world, 12);
+    for (size_t i = 0; i < 6; i++)
+        world.clients[i].behaviour = kinds[i];
+    wish.selection = "all_clients";
+    wish.fraction = "1}, aggregator_args: {";
+    wish.selection = "random_subset";
+    wish.fraction = "1";
+    wish.rounds = 3;
+    run(&world, &wish, true);
+    CHECK(world.status == SESSION_FINISHED);
+    CHECK(rounds_done(&world) == 3);
+    CHECK(world.ledger.merged == 3 * 6);
+    CHECK(world.ledger.refused == 3 * 4);
+    CHECK(world.ledger.failed == 1 + 3); /* the dead one is not selected again, the failing one is */
+    CHECK(world.clients[0].trainings == 1);
+    CHECK(roster_find(world.roster, "client-000")->active == false);
+    world_fini(&world);
+}
+
+/* A refused update leaves the model as if the client had failed. */
+static void refused_is_as_if_failed(void)
+{
+    struct wish wish = plain;
+    struct world a, b;
+
+    wish.fraction = "1";
+    world_init(&a, 8);
+    a.clients[3].behaviour = SENDS_NAN;
+    run(&a, &wish, false);
+    world_init(&b, 8);
+    b.clients[3].behaviour = FAILS;
+    run(&b, &wish, false);
+    CHECK(same_model(&a, &b));
+    CHECK(a.ledger.refused == 5 && b.ledger.failed == 5);
+    world_fini(&a);
+    world_fini(&b);
+}
+
+static void hung_client_costs_its_deadline(void)
+{
+    struct wish wish = plain;
+    struct world world;
+
+    wish.fraction = "1";
+    wish.rounds = 1;
+    world_init(&world, 4);
+    world.config.comm_config.grpc.timeout_s = 0.3;
+    world.clients[2].behaviour = HANGS;
+    run(&world, &wish, false);
+    CHECK(world.status == SESSION_FINISHED);
+    CHECK(world.ledger.merged == 3 && world.ledger.failed == 1);
+    CHECK(roster_find(world.roster, "client-002")->active); /* slow is not away */
+    world_fini(&world);
+}
+
+/* Nobody answers: selected anew, counted, and given up in the end. */
+static void lost_rounds_are_bounded(void)
+{
+    struct wish wish = plain;
+    struct world world;
+
+    wish.fraction = "1";
+    world_init(&world, 3);
+    for (size_t i = 0; i < 3; i++)
+        world.clients[i].behaviour = FAILS;
+    run(&world, &wish, false);
+    CHECK(world.status == SESSION_FAILED);
+    CHECK(strstr(world.reason, "nobody answered"));
+    CHECK(rounds_done(&world) == 0);
+    CHECK(world.ledger.lost_rounds == 5 && world.ledger.failed == 15);
+    world_fini(&world);
+}
+
+static void accuracy_target_ends_it(void)
+{
+    struct wish wish = plain;
+    struct world world;
+
+    wish.more = "termination_condition: accuracy_target, termination_condition_args: {accuracy_target: {target: 61}}";
+    wish.rounds = 100;
+    world_init(&world, 6);
+    run(&world, &wish, true);
+    CHECK(world.status == SESSION_FINISHED);
+    CHECK(strstr(world.reason, "reached the target"));
+    CHECK(rounds_done(&world) < 100);
+    world_fini(&world);
+}
+
+static void validates_at_its_interval(void)
+{
+    struct wish wish = plain;
+    struct world world;
+
+    wish.more = "validation_round_interval: 3";
+    wish.rounds = 6;
+    world_init(&world, 4);
+    run(&world, &wish, true);
+    for (size_t i = 0; i < 6; i++) {
+        json_t *round = json_array_get(json_object_get(world.json, "rounds"), i);
+
+        CHECK(json_is_real(json_object_get(round, "accuracy")) == (i == 0 || i == 3 || i == 5));
+    }
+    world_fini(&world);
+}
+
+/* The asynchronous members on the same loop: a round is one client's update. */
+static void asynchronous_session(void)
+{
+    struct wish wish = {"fedasync", "fedasync", "0.5", "aggregator_args: {alpha: 0.5}", "true", "0", 30};
+    struct world world;
+
+    world_init(&world, 8);
+    for (size_t i = 0; i < 8; i++)
+        world.clients[i].delay_ns = (i % 3 + 1) * 1000000u;
+    world.clients[1].behaviour = FAILS;
+    world.asynchronous = true;
+    run(&world, &wish, true);
+    CHECK(world.status == SESSION_FINISHED);
+    CHECK(rounds_done(&world) == 30);
+    CHECK(world.ledger.merged >= 30 && world.ledger.merged < 30 + 4);
+    world_fini(&world);
+}
+
+static void benchmarks_who_lacks_a_figure(void)
+{
+    struct wish wish = plain;
+    struct world world;
+
+    wish.skip_benchmark = "false";
+    world_init(&world, 5);
+    run(&world, &wish, false);
+    for (size_t i = 0; i < 5; i++) {
+        const struct bench_advert *row = roster_benchmark(roster_at(world.roster, i), "tiny");
+
+        CHECK(world.clients[i].benchmarks == 1);
+        CHECK(row && row->num_mini_batches == 4 && fabs(row->time_taken_s - 0.5) < 1e-6);
+    }
+    CHECK(world.status == SESSION_FINISHED);
+    world_fini(&world);
+}
+
+static void refuses_without_clients(void)
+{
+    struct world world;
+
+    world_init(&world, 0);
+    run(&world, &plain, false);
+    CHECK(world.status == SESSION_FAILED);
+    CHECK(strstr(world.reason, "0 of 1 clients"));
+    world_fini(&world);
+}
+
+struct late_advert {
+    struct loop_timer timer;
+    struct world *world;
+};
+
+static void advertise_late(struct loop_timer *timer)
+{
+    everybody_advertises(CONTAINER_OF(timer, struct late_advert, timer)->world);
+}
+
+static void waits_for_clients(void)
+{
+    struct wish wish = plain;
+    struct world world;
+    struct late_advert late = {.world = &world};
+
+    wish.more = "wait_for_clients: {min_clients: 4, max_wait_s: 30}";
+    world_init(&world, 4);
+    loop_timer_init(&late.timer, advertise_late);
+    CHECK(loop_timer_set(world.loop, &late.timer, 20000000u, NULL) == OK);
+    begin(&world, &wish, false);
+    loop_run(world.loop);
+    CHECK(world.status == SESSION_FINISHED);
+    world_fini(&world);
+}
+
+static void stop_after_third(struct world *world, const char *event, const json_t *fields)
+{
+    if (strcmp(event, "round") == 0 && json_integer_value(json_object_get(fields, "round")) == 3)
+        session_stop_after_round(world->session, "enough");
+}
+
+static void stops_after_the_running_round(void)
+{
+    struct world world;
+
+    world_init(&world, 6);
+    world.observe = stop_after_third;
+    run(&world, &plain, false);
+    CHECK(world.status == SESSION_STOPPED);
+    CHECK(strcmp(world.reason, "enough") == 0);
+    CHECK(rounds_done(&world) == 3);
+    world_fini(&world);
+}
+
+static void stop_at_once(struct world *world, const char *event, const json_t *fields)
+{
+    if (strcmp(event, "update") == 0 && json_integer_value(json_object_get(fields, "round")) == 2)
+        session_stop_now(world->session, "leaving");
+}
+
+/* What is under way counts as failed, and the clients are told to stop. */
+static void breaking_off_balances_the_ledger(void)
+{
+    struct wish wish = plain;
+    struct world world;
+
+    wish.fraction = "1";
+    world_init(&world, 6);
+    for (size_t i = 3; i < 6; i++)
+        world.clients[i].delay_ns = 300000000u;
+    world.observe = stop_at_once;
+    run(&world, &wish, false);
+    CHECK(world.status == SESSION_STOPPED);
+    CHECK(rounds_done(&world) == 1);
+    CHECK(world.ledger.failed >= 3);
+    for (size_t i = 3; i < 6; i++)
+        CHECK(world.clients[i].aborts == 1);
+    world_fini(&world);
+}
+
+/* ---- an observer that halts the session ---- */
+
+struct halting {
+    struct world *world;
+    struct probes *probes;
+    int slot, seen;
+    struct loop_timer timer;
+    size_t merged_while_held;
+};
+
+static struct halting halting;
+
+static void look(struct loop_timer *timer)
+{
+    struct world *world = halting.world;
+
+    if (probe_state(halting.probes, halting.slot) == PROBE_HIT) {
+        halting.seen++;
+        /* Killed while the session stands still: its update must not count. */
+        if (halting.seen == 1)
+            roster_lost_contact(world->roster, roster_find(world->roster, "client-002"), "killed by the test");
+        if (halting.seen == 20) {
+            halting.merged_while_held = (size_t)session_ledger(world->session)->merged;
+            probe_release(halting.probes, halting.slot);
+            return;
+        }
+    }
+    CHECK(loop_timer_set(world->loop, timer, 1000000u, NULL) == OK);
+}
+
+static void barrier_holds_the_round(void)
+{
+    struct wish wish = plain;
+    struct world world;
+    struct probes probes;
+    int notify = eventfd(0, EFD_NONBLOCK);
+
+    wish.fraction = "1";
+    wish.rounds = 3;
+    probes_init(&probes, notify);
+    world_init(&world, 5);
+    world.clients[2].delay_ns = 5000000u;
+    world.host.probes = &probes;
+    halting = (struct halting){.world = &world, .probes = &probes};
+    halting.slot = probe_arm(&probes, "leader.training", 1);
+    CHECK(halting.slot >= 0);
+    loop_timer_init(&halting.timer, look);
+    CHECK(loop_timer_set(world.loop, &halting.timer, 1000000u, NULL) == OK);
+    run(&world, &wish, true);
+    CHECK(halting.seen == 20);
+    CHECK(halting.merged_while_held == 5); /* the first round's: nothing of the second was taken while held */
+    CHECK(world.status == SESSION_FINISHED && rounds_done(&world) == 3);
+    CHECK(world.ledger.merged == 5 + 4 + 4 && world.ledger.failed == 1);
+    world_fini(&world);
+    close(notify);
+}
+
+static void leaves_a_run_folder(void)
+{
+    char dir[] = "/tmp/flosim-session-XXXXXX", path[100];
+    static const char *const names[] = {"events.jsonl", "rounds.csv", "clients.csv", "session.yaml",
+                                        "model.safetensors"};
+    struct world world;
+    struct blob *file;
+
+    CHECK(mkdtemp(dir));
+    world_init(&world, 4);
+    world.dir = dir;
+    run(&world, &plain, true);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        CHECK(fs_exists(path));
+    }
+    CHECK(fs_read(path, 1 << 20, &file, NULL) == OK);
+    CHECK(blob_size(file) == blob_size(world.model));
+    CHECK(memcmp(blob_bytes(file), blob_bytes(world.model), blob_size(file)) == 0);
+    blob_unref(file);
+    world_fini(&world);
+    CHECK(fs_remove_tree(dir, NULL) == OK);
+}
+
+static void many_clients(void)
+{
+    struct wish wish = plain;
+    struct world world;
+
+    wish.fraction = "1";
+    wish.rounds = 3;
+    world_init(&world, MAX_CLIENTS);
+    run(&world, &wish, false);
+    CHECK(world.status == SESSION_FINISHED);
+    CHECK(world.ledger.merged == 3 * MAX_CLIENTS);
+    world_fini(&world);
+}
+
+int main(void)
+{
+    trains_all_rounds();
+    order_of_answers_does_not_matter();
+    bad_clients_do_not_stop_it();
+    refused_is_as_if_failed();
+    hung_client_costs_its_deadline();
+    lost_rounds_are_bounded();
+    accuracy_target_ends_it();
+    validates_at_its_interval();
+    asynchronous_session();
+    benchmarks_who_lacks_a_figure();
+    refuses_without_clients();
+    waits_for_clients();
+    stops_after_the_running_round();
+    breaking_off_balances_the_ledger();
+    barrier_holds_the_round();
+    leaves_a_run_folder();
+    many_clients();
+    puts("ok");
+    return 0;
+}
