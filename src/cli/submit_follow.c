@@ -59,7 +59,7 @@ static void print_round(struct view *view, const json_t *session, const json_t *
 
 static void print_json(const json_t *object)
 {
-    json_dumpf(object, stdout, JSON_COMPACT);
+    json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
     putchar('\n');
 }
 
@@ -185,12 +185,13 @@ static bool may_pass(int status)
     return status == ERR_UNAVAILABLE || status == ERR_DEADLINE;
 }
 
-/* The leader refused to show a session that it had accepted, or is silent for too long: not the caller's fault. */
+/* The leader leaves (and stops its session), does not show a session that it had accepted, or is silent for too long:
+ * not the caller's fault. */
 static int give_up(struct view *view, const struct error *why, struct error *err)
 {
     clear_bar(view);
     fflush(stdout);
-    return FAIL(err, ERR_UNAVAILABLE, "%s", why->message);
+    return FAIL(err, why->status == ERR_CANCELLED ? ERR_CANCELLED : ERR_UNAVAILABLE, "%s", why->message);
 }
 
 int submit_follow(const struct leader_address *leader, const char *session_id, bool as_json, struct error *err)

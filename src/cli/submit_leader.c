@@ -106,5 +106,7 @@ int leader_answer_status(const struct leader_answer *answer)
         return OK;
     if (answer->http_status >= 400 && answer->http_status < 500)
         return ERR_INVALID;
+    if (answer->http_status == 501)
+        return ERR_UNIMPLEMENTED;
     return answer->http_status == 503 ? ERR_CANCELLED : ERR_UNAVAILABLE;
 }

@@ -34,7 +34,8 @@ void leader_answer_fini(struct leader_answer *answer);
 /* The answer's "message", or "". */
 const char *leader_answer_message(const struct leader_answer *answer);
 
-/* OK, ERR_INVALID (4xx), ERR_CANCELLED (503: stopped) or ERR_UNAVAILABLE (any other failure at the leader). */
+/* OK, ERR_INVALID (4xx), ERR_UNIMPLEMENTED (501), ERR_CANCELLED (503: stopped, or the leader leaves) or ERR_UNAVAILABLE
+ * (any other failure at the leader). */
 int leader_answer_status(const struct leader_answer *answer);
 
 /* SIGINT or SIGTERM has come since interrupts_catch. */
