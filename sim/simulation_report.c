@@ -15,21 +15,28 @@ void simulation_report_begin(struct simulation *s)
                  scenario->keys.seed);
 }
 
+static const char *figure(const char *name, const struct run_metrics *metrics, char text[64])
+{
+    const struct metric *metric = metric_find(name);
+
+    metric_text(metric, metric_value(metric, metrics), text, 64);
+    return text;
+}
+
 static void say_figures(struct simulation *s, const struct run_metrics *metrics)
 {
-    struct progress *out = &s->progress;
+    char a[64], b[64], c[64], d[64];
 
-    if (metrics->rounds > 0)
-        progress_say(out, "%.0f rounds in %.2f s (median %.3f s), accuracy %.2f %% (best %.2f %%), loss %.4f",
-                     metrics->rounds, metrics->wall_s, metrics->round_s_p50, metrics->accuracy, metrics->best_accuracy,
-                     metrics->loss);
-    progress_say(out,
-                 "updates: %.0f sent = %.0f merged + %.0f refused + %.0f failed; %.0f lost round(s), %.0f client(s) "
-                 "failed",
+    progress_say(&s->progress, "%.0f rounds in %s (median %s), accuracy %s (best %s)", metrics->rounds,
+                 figure("wall_s", metrics, a), figure("round_s_p50", metrics, b), figure("accuracy", metrics, c),
+                 figure("best_accuracy", metrics, d));
+    progress_say(&s->progress,
+                 "updates: %.0f sent = %.0f merged + %.0f refused + %.0f failed; %.0f lost round(s), %.0f "
+                 "client(s) failed",
                  metrics->updates_sent, metrics->updates_merged, metrics->updates_refused, metrics->updates_failed,
                  metrics->lost_rounds, metrics->clients_failed);
-    progress_say(out, "memory of a client (PSS): %.1f MiB idle, %.1f MiB training", metrics->pss_idle_mb,
-                 metrics->pss_training_mb);
+    progress_say(&s->progress, "memory of a client (PSS): idle %s, training %s", figure("pss_idle_mb", metrics, a),
+                 figure("pss_training_mb", metrics, b));
 }
 
 /* Every request for an update ends in exactly one way, or something was lost or counted twice. */
