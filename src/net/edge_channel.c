@@ -50,22 +50,27 @@ static int target_of(const char *endpoint, char target[TARGET_MAX], struct error
 static grpc_channel *create_channel(const struct edge_client *client, const char *target, int keepalive)
 {
     grpc_channel_credentials *credentials = grpc_insecure_credentials_create();
+    // clang-format off
     grpc_arg list[] = {
         int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, client->max_message_length),
         int_arg(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, client->max_message_length),
         int_arg(GRPC_ARG_ENABLE_RETRIES, 0), /* the leader decides what is tried again */
-        int_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0), int_arg(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
+        int_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
+        int_arg(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
         int_arg(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1), /* a connection dies with its channel */
         int_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, CONNECT_TIMEOUT_MS),
         int_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, FIRST_BACKOFF_MS),
         int_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, MAX_BACKOFF_MS),
         /* A fixed small window until a reply is read: otherwise gRPC's estimator lets megabytes in unasked. */
-        int_arg(GRPC_ARG_HTTP2_BDP_PROBE, 0), int_arg(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, LOOKAHEAD_BYTES),
-        int_arg(GRPC_ARG_ENABLE_CHANNELZ, 0), int_arg(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0),
+        int_arg(GRPC_ARG_HTTP2_BDP_PROBE, 0),
+        int_arg(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, LOOKAHEAD_BYTES),
+        int_arg(GRPC_ARG_ENABLE_CHANNELZ, 0),
+        int_arg(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0),
         int_arg(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
         int_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, client->keepalive_timeout_ms),
         int_arg(GRPC_ARG_KEEPALIVE_TIME_MS, client->keepalive_ms), /* last: left out without keepalive */
     };
+    // clang-format on
     grpc_channel_args args = {sizeof list / sizeof *list - (keepalive ? 0 : 1), list};
     grpc_channel *channel = grpc_channel_create(target, credentials, &args);
 
@@ -78,6 +83,7 @@ int edge_channel_open(struct edge_client *client, const char *endpoint, int keep
 {
     char target[TARGET_MAX];
     struct edge_channel *channel;
+    sigset_t saved;
     int status;
 
     *out = NULL;
@@ -86,7 +92,9 @@ int edge_channel_open(struct edge_client *client, const char *endpoint, int keep
     if (!(channel = calloc(1, sizeof *channel)))
         return FAIL(err, ERR_MEMORY, "out of memory for a channel");
     channel->client = client;
+    signals_block(&saved);
     channel->grpc = create_channel(client, target, keepalive);
+    signals_restore(&saved);
     channel->next = client->channels;
     if (channel->next)
         channel->next->previous = channel;

@@ -19,6 +19,7 @@ enum { HOST_MAX = 256, ADDRESS_MAX = HOST_MAX + 16, MAX_STREAMS = 64 };
 static grpc_server *create_server(const struct edge_server_options *options)
 {
     int limit = message_limit(options->max_message_length);
+    // clang-format off
     grpc_arg list[] = {
         int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, limit),
         int_arg(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, limit),
@@ -32,6 +33,7 @@ static grpc_server *create_server(const struct edge_server_options *options)
         int_arg(GRPC_ARG_ENABLE_CHANNELZ, 0),
         int_arg(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0),
     };
+    // clang-format on
     grpc_channel_args args = {sizeof list / sizeof *list, list};
 
     return grpc_server_create(&args, NULL);
@@ -142,10 +144,27 @@ static struct edge_server *allocate(const struct edge_handlers *handlers, const 
     return server;
 }
 
+static int open_server(struct edge_server *server, const struct edge_server_options *options, struct error *err)
+{
+    int status;
+
+    server->server = create_server(options);
+    grpc_server_register_completion_queue(server->server, server->queue.cq, NULL);
+    status = bind_port(server, options, err);
+    if (!status) {
+        grpc_server_start(server->server);
+        edge_server_expect(server);
+        status = server->expected ? cq_thread_start(&server->queue, "edge-server", err)
+                                  : FAIL(err, ERR_MEMORY, "out of memory for the gRPC server");
+    }
+    return status;
+}
+
 int edge_server_new(struct edge_server **out, const struct edge_server_options *options,
                     const struct edge_handlers *handlers, const struct log *log, struct error *err)
 {
     struct edge_server *server = allocate(handlers, log);
+    sigset_t saved;
     int status;
 
     *out = NULL;
@@ -153,20 +172,14 @@ int edge_server_new(struct edge_server **out, const struct edge_server_options *
         return FAIL(err, ERR_MEMORY, "out of memory for the gRPC server");
     grpc_runtime_open();
     cq_thread_init(&server->queue);
-    server->server = create_server(options);
-    grpc_server_register_completion_queue(server->server, server->queue.cq, NULL);
-    status = bind_port(server, options, err);
-    if (!status) {
-        grpc_server_start(server->server);
-        edge_server_expect(server);
-        status = cq_thread_start(&server->queue, "edge-server", err);
-    }
-    if (status) {
+    signals_block(&saved);
+    status = open_server(server, options, err);
+    signals_restore(&saved);
+    if (status)
         abandon(server);
-        return status;
-    }
-    *out = server;
-    return OK;
+    else
+        *out = server;
+    return status;
 }
 
 void edge_server_free(struct edge_server *server)

@@ -37,7 +37,7 @@ struct edge_handlers {
 struct edge_server_options {
     const char *bind;          /* host or address: "127.0.0.1", "0.0.0.0" */
     int port;                  /* 0: a free one */
-    size_t max_message_length; /* bytes, both ways */
+    size_t max_message_length; /* bytes, both ways; 0: 1,048,576,000 */
 };
 
 /* Everything in options is copied; handlers are copied, their context is borrowed. A port in use is ERR_SETUP and says
@@ -46,7 +46,9 @@ int edge_server_new(struct edge_server **out, const struct edge_server_options *
                     const struct edge_handlers *handlers, const struct log *log, struct error *err);
 int edge_server_port(const struct edge_server *server);
 
-/* Refuse new calls, cancel those in progress, join the thread, free. */
+/* Refuse new calls, cancel those in progress, join the thread, free. Calls that a handler still has must be answered
+ * all the same, before or after; an answer after the end only gives the request's memory back. Not on the server's
+ * thread. */
 void edge_server_free(struct edge_server *server);
 
 /* Any thread. Answer with a message: `head` (taken) and, for training, the shared weights slice behind it (taken; may

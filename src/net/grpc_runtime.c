@@ -5,14 +5,12 @@
 #include <grpc/support/log.h>
 #include <grpc/support/time.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { DEFAULT_MESSAGE_LENGTH = 1048576000 };
 
-/* Threads inherit the mask of whoever starts them. */
-static void block_signals(sigset_t *saved)
+void signals_block(sigset_t *saved)
 {
     sigset_t all;
 
@@ -20,7 +18,7 @@ static void block_signals(sigset_t *saved)
     pthread_sigmask(SIG_SETMASK, &all, saved);
 }
 
-static void restore_signals(const sigset_t *saved)
+void signals_restore(const sigset_t *saved)
 {
     pthread_sigmask(SIG_SETMASK, saved, NULL);
 }
@@ -36,9 +34,9 @@ void grpc_runtime_open(void)
 
     if (!getenv("GRPC_VERBOSITY"))
         gpr_set_log_function(print_nothing);
-    block_signals(&saved);
+    signals_block(&saved);
     grpc_init();
-    restore_signals(&saved);
+    signals_restore(&saved);
 }
 
 void grpc_runtime_close(void)
@@ -82,9 +80,9 @@ int cq_thread_start(struct cq_thread *queue, const char *name, struct error *err
     sigset_t saved;
     int failure;
 
-    block_signals(&saved);
+    signals_block(&saved);
     failure = pthread_create(&queue->thread, NULL, run_thread, queue);
-    restore_signals(&saved);
+    signals_restore(&saved);
     if (failure)
         return FAIL(err, ERR_SETUP, "cannot start the thread %s: %s", name, strerror(failure));
     pthread_setname_np(queue->thread, name);

@@ -5,6 +5,7 @@
 #include <grpc/byte_buffer.h>
 #include <grpc/grpc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 
 #include "util/error.h"
@@ -14,6 +15,10 @@
  * last close waits until the library's threads have ended. */
 void grpc_runtime_open(void);
 void grpc_runtime_close(void);
+
+/* Around whatever may start threads, which inherit the mask: signals belong to the role's own thread. */
+void signals_block(sigset_t *saved);
+void signals_restore(const sigset_t *saved);
 
 /* What a completion queue hands back: embedded in the object that waits for it. */
 struct cq_tag {
@@ -36,7 +41,7 @@ void cq_thread_fini(struct cq_thread *queue); /* the mutex; the queue is destroy
 /* Calls each tag of the queue, without the mutex, until the queue is shut down and drained. */
 void cq_thread_run(struct cq_thread *queue);
 
-/* Start a thread that does so. It blocks all signals: they belong to the role's own thread. ERR_SETUP. */
+/* Start a thread that does so. ERR_SETUP. */
 int cq_thread_start(struct cq_thread *queue, const char *name, struct error *err);
 
 /* Any thread, with the mutex held: let the thread call `tag`. The call must be one of this queue and alive. */

@@ -182,6 +182,7 @@ static int on_upload_begin(void *context, const char *model_id, const char *file
 static int on_upload_chunk(void *upload, struct span chunk, struct error *err)
 {
     struct toy_server *toy = upload;
+    void (*chunk_seen)(struct toy_server * toy) = atomic_load(&toy->chunk_seen);
     unsigned char *file = realloc(toy->file, toy->file_size + chunk.size + 1);
 
     if (!file)
@@ -190,8 +191,8 @@ static int on_upload_chunk(void *upload, struct span chunk, struct error *err)
         memcpy(file + toy->file_size, chunk.data, chunk.size);
     toy->file = file;
     toy->file_size += chunk.size;
-    if (toy->chunk_seen)
-        toy->chunk_seen(toy);
+    if (chunk_seen)
+        chunk_seen(toy);
     return OK;
 }
 
@@ -219,7 +220,8 @@ int toy_server_init(struct toy_server *toy, struct loop *loop, int port, size_t 
                                      .upload_chunk = on_upload_chunk,
                                      .upload_end = on_upload_end};
 
-    *toy = (struct toy_server){.loop = loop};
+    memset(toy, 0, sizeof *toy);
+    toy->loop = loop;
     return edge_server_new(&toy->server, &options, &handlers, NULL, err);
 }
 

@@ -21,9 +21,9 @@ struct toy_server {
     struct edge_server *server;
     struct toy_work *held; /* loop's thread */
     atomic_int echoes, trains, uploads_begun, uploads_stored, uploads_dropped;
-    void (*chunk_seen)(struct toy_server *toy); /* on the server's thread; may be NULL */
-    void *context;
-    struct blob *big; /* what "big:N" answers */
+    void *context;                                      /* of chunk_seen; set it first */
+    void (*_Atomic chunk_seen)(struct toy_server *toy); /* on the server's thread; may be NULL */
+    struct blob *big;                                   /* what "big:N" answers */
 
     /* The last upload; server's thread, or anyone after it has been answered. */
     char model_id[64], file_name[64];
