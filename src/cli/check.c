@@ -116,48 +116,74 @@ static void check_document(struct yaml_doc *doc, const char *path, const struct 
                    "its keys do not tell what kind of file this is; say it, as in --as session");
 }
 
-/* Returns the exit code. */
-static int check_file(const char *path, const struct options *options)
+/* Checks one file; returns the name of its kind, or NULL where something is wrong. */
+static const char *check_file(const char *path, const struct options *options, struct diags *diags)
+{
+    const struct config_kind *kind = NULL;
+    struct yaml_doc *doc;
+    size_t errors = diags_errors(diags);
+
+    if (!yaml_load_file(path, YAML_EXPAND_ENV, &doc, diags))
+        check_document(doc, path, options, &kind, diags);
+    yaml_unref(doc);
+    return kind && diags_errors(diags) == errors ? kind->name : NULL;
+}
+
+static const char *const folder_files[] = {"config.yaml", "model.yaml", "train_dataset_config.yaml",
+                                           "dataset_config.yaml"};
+enum { MAX_FILES = sizeof folder_files / sizeof *folder_files };
+
+/* The files that an argument stands for, in new strings: itself, or those of a model or data set folder. */
+static size_t files_of(const char *path, char *files[MAX_FILES])
+{
+    size_t n = 0;
+
+    if (!fs_is_dir(path)) {
+        files[n++] = strdup(path);
+        return n;
+    }
+    for (size_t i = 0; i < MAX_FILES; i++) {
+        files[n] = fs_join(path, folder_files[i]);
+        if (files[n] && fs_exists(files[n]))
+            n++;
+        else
+            free(files[n]);
+    }
+    return n;
+}
+
+/* Findings of a folder's files are shown together, for they tell of the same network. Returns the exit code. */
+static int check_path(const char *path, const struct options *options, struct diags *diags)
+{
+    char *files[MAX_FILES];
+    const char *kinds[MAX_FILES] = {NULL};
+    size_t n = files_of(path, files);
+
+    for (size_t i = 0; i < n; i++)
+        kinds[i] = files[i] ? check_file(files[i], options, diags) : NULL;
+    if (!n)
+        diag_error(diags, (struct diag_place){path, 0, 0},
+                   "the folder holds no config.yaml, model.yaml, train_dataset_config.yaml or dataset_config.yaml");
+    diags_print(diags, stdout);
+    for (size_t i = 0; i < n; i++) {
+        if (kinds[i] && !options->quiet)
+            printf("%s: good (%s)\n", files[i], kinds[i]);
+        free(files[i]);
+    }
+    return diags_errors(diags) ? 2 : 0;
+}
+
+static int check_argument(const char *path, const struct options *options)
 {
     struct diags *diags = diags_new();
-    struct yaml_doc *doc = NULL;
-    const struct config_kind *kind = NULL;
 
     if (!diags) {
         fputs("flosim check: out of memory\n", stderr);
         return status_exit_code(ERR_MEMORY);
     }
-    if (!yaml_load_file(path, YAML_EXPAND_ENV, &doc, diags))
-        check_document(doc, path, options, &kind, diags);
-    diags_print(diags, stdout);
-    bool failed = diags_errors(diags) > 0;
-    if (!failed && !options->quiet)
-        printf("%s: good (%s)\n", path, kind->name);
-    yaml_unref(doc);
+    int code = check_path(path, options, diags);
     diags_free(diags);
-    return failed ? 2 : 0;
-}
-
-/* The files of a model or data set folder. */
-static int check_folder(const char *path, const struct options *options)
-{
-    static const char *const names[] = {"config.yaml", "model.yaml", "train_dataset_config.yaml",
-                                        "dataset_config.yaml"};
-    int worst = 0, found = 0;
-
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char *file = fs_join(path, names[i]);
-        if (file && fs_exists(file)) {
-            int code = check_file(file, options);
-            worst = code > worst ? code : worst;
-            found++;
-        }
-        free(file);
-    }
-    if (found)
-        return worst;
-    printf("%s: the folder holds no config.yaml, model.yaml, train_dataset_config.yaml or dataset_config.yaml\n", path);
-    return 2;
+    return code;
 }
 
 static int check_all(int argc, char **argv, const struct options *options)
@@ -167,7 +193,7 @@ static int check_all(int argc, char **argv, const struct options *options)
     if (options->help)
         return fputs(help, stdout) < 0;
     for (int i = optind; i < argc; i++) {
-        int code = fs_is_dir(argv[i]) ? check_folder(argv[i], options) : check_file(argv[i], options);
+        int code = check_argument(argv[i], options);
         worst = code > worst ? code : worst;
     }
     return worst;

@@ -8,7 +8,7 @@ struct command {
     const char *name;
     const char *summary; /* one line for `flosim --help` */
     const char *help;    /* the whole `flosim NAME --help`: usage, options, examples, exit codes */
-    /* argv[0] is the command's name. Returns the exit code. */
+    /* argv[0] is "flosim NAME", as messages of getopt begin. Returns the exit code. */
     int (*run)(int argc, char **argv);
 };
 

@@ -39,6 +39,16 @@ static bool looks_like_run(const char *first)
     return *first == '-' || strpbrk(first, "./") || access(first, F_OK) == 0;
 }
 
+/* Messages of getopt begin with argv[0]. */
+static int run_command(const struct command *command, int argc, char **argv)
+{
+    char name[64];
+
+    snprintf(name, sizeof name, "flosim %s", command->name);
+    argv[0] = name;
+    return command->run(argc, argv);
+}
+
 int main(int argc, char **argv)
 {
     const char *first = argc > 1 ? argv[1] : "--help";
@@ -49,10 +59,9 @@ int main(int argc, char **argv)
     if (!strcmp(first, "--help") || !strcmp(first, "-h"))
         return argc > 1 ? command_help.run(1, argv) : (help_overview(stderr), 2);
     if (command)
-        return command->run(argc - 1, argv + 1);
+        return run_command(command, argc - 1, argv + 1);
     command = looks_like_run(first) ? find_command("run") : NULL;
     if (!command)
         return unknown_command(first);
-    argv[0] = (char[]){"run"};
-    return command->run(argc, argv);
+    return run_command(command, argc, argv);
 }

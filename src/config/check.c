@@ -200,13 +200,17 @@ static void check_network(struct yaml_node root, const char *path, struct diags 
 static const struct config_kind kind_leader = {
     .name = "leader",
     .telling_keys = (const char *const[]){"checkpoint_dir_path", "validation_data_dir_path", "temp_dir_path", "cluster",
-                                          "models_dir_path", "plugin_dir", "checkpoint_keep", NULL},
+                                          "models_dir_path", "plugin_dir", "checkpoint_keep", "comm_config.restful",
+                                          "comm_config.grpc.timeout_s", "comm_config.grpc.max_message_length",
+                                          "comm_config.mqtt.mqtt_heartbeat_interval_s", NULL},
     .check = check_leader,
 };
 
 static const struct config_kind kind_worker = {
     .name = "worker",
-    .telling_keys = (const char *const[]){"dataset_config", "general_config", "orphan_grace_s", NULL},
+    .telling_keys =
+        (const char *const[]){"dataset_config", "general_config", "orphan_grace_s", "comm_config.grpc.sync_port",
+                              "comm_config.mqtt.client_name", "comm_config.mqtt.heartbeat_timeout_s", NULL},
     .check = check_worker,
 };
 
@@ -239,12 +243,24 @@ const struct config_kind *const config_kinds[] = {
     &kind_leader, &kind_worker, &kind_session, &kind_model, &kind_network, &kind_dataset, NULL,
 };
 
+/* The node at a path of keys with dots between them. */
+static struct yaml_node node_at(struct yaml_node node, const char *path)
+{
+    for (char key[64]; *path;) {
+        size_t n = strcspn(path, ".");
+        snprintf(key, sizeof key, "%.*s", (int)n, path);
+        node = yaml_get(node, key);
+        path += n + (path[n] == '.');
+    }
+    return node;
+}
+
 static size_t telling_keys(const struct config_kind *kind, struct yaml_node root)
 {
     size_t n = 0;
 
     for (size_t i = 0; kind->telling_keys[i]; i++)
-        n += yaml_get(root, kind->telling_keys[i]).doc != NULL;
+        n += node_at(root, kind->telling_keys[i]).doc != NULL;
     return n;
 }
 

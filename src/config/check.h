@@ -7,7 +7,7 @@
 
 struct config_kind {
     const char *name;                /* leader, worker, session, model, dataset, scenario */
-    const char *const *telling_keys; /* top-level keys that only this kind has; NULL-terminated */
+    const char *const *telling_keys; /* keys that only this kind has, as `a` or `a.b.c`; NULL-terminated */
     /* Read and check the whole document; all findings go to diags. */
     void (*check)(struct yaml_node root, const char *path, struct diags *diags);
 };

@@ -99,23 +99,37 @@ static struct finding *add_finding(struct diags *diags)
     return &diags->findings[diags->num_findings];
 }
 
+/* Two rooms may come upon the same thing; it is told once. */
+static bool is_known(const struct diags *diags, const char *text)
+{
+    for (size_t i = 0; i < diags->num_findings; i++)
+        if (!strcmp(diags->findings[i].text, text))
+            return true;
+    return false;
+}
+
+static void count(struct diags *diags, bool is_error)
+{
+    ++*(is_error ? &diags->num_errors : &diags->num_warnings);
+}
+
 /* What cannot be kept for want of memory is still counted, so that an error never passes for success. */
 static void record(struct diags *diags, struct diag_place place, bool is_error, const char *format, va_list args)
 {
-    size_t *count = is_error ? &diags->num_errors : &diags->num_warnings;
-    size_t sequence = diags->num_errors + diags->num_warnings;
+    char *text = diags->num_findings < MAX_KEPT ? format_line(place, is_error, format, args) : NULL;
 
-    ++*count;
-    if (diags->num_findings >= MAX_KEPT)
+    if (text && is_known(diags, text)) {
+        free(text);
         return;
-    long file = file_rank(diags, place.file);
-    struct finding *finding = add_finding(diags);
-    if (file < 0 || !finding)
+    }
+    count(diags, is_error);
+    long file = text ? file_rank(diags, place.file) : -1;
+    struct finding *finding = file >= 0 ? add_finding(diags) : NULL;
+    if (!finding) {
+        free(text);
         return;
-    char *text = format_line(place, is_error, format, args);
-    if (!text)
-        return;
-    *finding = (struct finding){text, (size_t)file, sequence, place.line, place.column, is_error};
+    }
+    *finding = (struct finding){text, (size_t)file, diags->num_findings, place.line, place.column, is_error};
     diags->num_findings++;
 }
 

@@ -1,5 +1,5 @@
 /* Diagnostics: everything that is wrong with an input file, collected, sorted by place and shown together.
- * Each is one line: `file:line:column: message` (errors) or `file:line:column: warning: message`.
+ * What is found twice is told once. Each is one line: `file:line:column: message` (errors) or `file:line:column: warning: message`.
  * Not thread safe; one struct per check. */
 #ifndef FLOSIM_UTIL_DIAG_H
 #define FLOSIM_UTIL_DIAG_H

@@ -43,6 +43,8 @@ static const struct {
     {"did not find expected key", "check the indentation of this line and the one before it"},
     {"did not find expected '-' indicator", "check the indentation of this line and the one before it"},
     {"did not find expected alphabetic or numeric character", "quote a value that begins with * or &"},
+    {"did not find expected ',' or '}'", "quote a value that contains one of , { } [ ]"},
+    {"did not find expected ',' or ']'", "close the list, or quote a value that contains one of , { } [ ]"},
     {"found unexpected end of stream", "a quote or a bracket is not closed"},
 };
 

@@ -63,6 +63,19 @@ Test(diag, the_file_name_may_go_away_before_printing)
     diags_free(diags);
 }
 
+Test(diag, the_same_finding_is_told_once)
+{
+    struct diags *diags = diags_new();
+
+    diag_error(diags, at("f", 1, 1), "x");
+    diag_error(diags, at("f", 1, 1), "x");
+    diag_error(diags, at("f", 1, 2), "x");
+    diag_warning(diags, at("f", 1, 1), "x");
+    expect_diags(diags, "f:1:1: x\nf:1:1: warning: x\nf:1:2: x");
+    cr_expect_eq(diags_errors(diags), 2);
+    diags_free(diags);
+}
+
 Test(diag, past_the_bound_findings_are_counted_not_kept)
 {
     struct diags *diags = diags_new();

@@ -126,7 +126,8 @@ Test(yaml, a_lone_surrogate_is_an_error_not_a_crash)
 Test(yaml, syntax_errors_have_a_place_and_a_remedy)
 {
     refused("a: 1\nb: [1, 2\nc: 3\n",
-            "f:3:2: did not find expected ',' or ']', while parsing a flow sequence from line 2");
+            "f:3:2: did not find expected ',' or ']', while parsing a flow sequence from line 2: close the list, or "
+            "quote a value that contains one of , { } [ ]");
     refused("a:\n\tb: 1\n",
             "f:2:1: found character that cannot start any token, while scanning for the next token from "
             "line 2: indent with spaces, not tabs; quote a value that begins with @ or `");
