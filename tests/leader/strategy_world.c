@@ -1,0 +1,111 @@
+#include "strategy_world.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "util/rng.h"
+
+void strategy_world_init(struct strategy_world *world, uint64_t seed)
+{
+    int64_t dims[] = {WORLD_WEIGHTS};
+
+    memset(world, 0, sizeof *world);
+    layout_init(&world->layout);
+    cr_assert_eq(layout_add(&world->layout, "w", TENSOR_PARAMETER, false, 1, dims, NULL), OK);
+    cr_assert_eq(store_open(store_kind_find("inmemory"), "test", "1", &world->store, NULL), OK);
+    world->base = (struct strategy_base){&world->layout, seed, NULL, world->store};
+    for (size_t i = 0; i < WORLD_CLIENTS; i++) {
+        snprintf(world->ids[i], sizeof world->ids[i], "client-%02zu", i);
+        world->clients[i] = (struct flosim_client){.id = world->ids[i],
+                                                   .flags = FLOSIM_ACTIVE | FLOSIM_SELECTABLE,
+                                                   .num_samples = 100 + (int64_t)i,
+                                                   .seconds_per_batch = 0.01 * (double)(1 + i % 5),
+                                                   .last_round = -1,
+                                                   .last_loss = -1,
+                                                   .last_accuracy = -1,
+                                                   .last_seconds = -1,
+                                                   .validation_loss = -1,
+                                                   .validation_accuracy = -1};
+    }
+}
+
+void strategy_world_fini(struct strategy_world *world)
+{
+    layout_fini(&world->layout);
+    store_close(world->store);
+}
+
+static struct strategy_args *read_args(const char *name, const struct flosim_params *params, const char *yaml,
+                                       struct diags *diags)
+{
+    struct strategy_args *args = NULL;
+    struct yaml_doc *doc = NULL;
+    struct yaml_node node = {0};
+
+    if (*yaml) {
+        cr_assert_eq(yaml_load_text(yaml, strlen(yaml), "args", 0, &doc, diags), OK, "%s", yaml);
+        node = yaml_root(doc);
+    }
+    strategy_args_read(name, params, node, (struct diag_place){"session", 1, 1}, &args, diags);
+    yaml_unref(doc);
+    return args;
+}
+
+struct strategy_args *strategy_world_args(const char *name, const struct flosim_params *params, const char *yaml)
+{
+    struct diags *diags = diags_new();
+    struct strategy_args *args = read_args(name, params, yaml, diags);
+
+    if (!args)
+        diags_print(diags, stderr);
+    cr_assert(args, "%s refuses {%s}", name, yaml);
+    diags_free(diags);
+    return args;
+}
+
+size_t strategy_world_complaints(const char *name, const struct flosim_params *params, const char *yaml)
+{
+    struct diags *diags = diags_new();
+    struct strategy_args *args = read_args(name, params, yaml, diags);
+    size_t n = diags_errors(diags);
+
+    cr_assert_eq(args == NULL, n > 0);
+    strategy_args_free(args);
+    diags_free(diags);
+    return n;
+}
+
+const char *strategy_world_good_args(const char *name)
+{
+    static const struct {
+        const char *name, *args;
+    } rows[] = {{"accuracy_target", "{target: 80}"}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i].name, name) == 0)
+            return rows[i].args;
+    return "";
+}
+
+struct flosim_selection strategy_world_selection(struct strategy_world *world, int64_t round)
+{
+    return (struct flosim_selection){.size = sizeof(struct flosim_selection),
+                                     .round = round,
+                                     .num_rounds = 100,
+                                     .num_clients = WORLD_CLIENTS,
+                                     .clients = world->clients};
+}
+
+struct flosim_update strategy_world_update(const struct strategy_world *world, size_t i, float *weights)
+{
+    struct rng rng;
+
+    rng_init(&rng, 1, "update", world->ids[i], 0);
+    for (size_t k = 0; k < WORLD_WEIGHTS; k++)
+        weights[k] = (float)rng_normal(&rng) * (k % 7 == 0 ? 1e-4f : 3.0f);
+    return (struct flosim_update){.size = sizeof(struct flosim_update),
+                                  .client = world->ids[i],
+                                  .num_samples = world->clients[i].num_samples,
+                                  .weights = weights};
+}
