@@ -28,6 +28,7 @@ struct fault_runner {
     int64_t round;                /* of the barrier */
     int at_selected, at_training; /* the leader's probes; -1: not armed */
     struct supervisor_timer patience;
+    bool clock_runs;   /* of `at:` */
     uint32_t *clients; /* [num_clients] scratch */
 };
 
@@ -93,7 +94,7 @@ static int choose_victims(struct fault_runner *runner, size_t i, size_t num_cand
 {
     struct scheduled *fault = &runner->faults[i];
     struct error err = ERROR_INIT;
-    int status = strike_init(&fault->strike, &runner->setting, i, runner->clients, num_candidates, &err);
+    int status = strike_init(&fault->strike, runner, &runner->setting, i, runner->clients, num_candidates, &err);
 
     fault->chosen = true;
     if (status)
@@ -245,20 +246,28 @@ static bool step_barrier(struct fault_runner *runner)
 void fault_runner_begin(struct fault_runner *runner)
 {
     for (size_t i = 0; i < runner->setting.num_plans; i++) {
-        struct scheduled *fault = &runner->faults[i];
-
-        fault->runner = runner;
-        fault->index = i;
-        fault->timer.fire = time_has_come;
-        if (!runner->setting.plans[i].by_round)
-            supervisor_timer_set(runner->setting.world->supervisor, &fault->timer,
-                                 (uint64_t)(runner->setting.plans[i].at_s * 1e9));
+        runner->faults[i].runner = runner;
+        runner->faults[i].index = i;
+        runner->faults[i].timer.fire = time_has_come;
     }
     arm_next(runner, -1);
 }
 
+/* `at:` counts from the leader's word that the session began: before it there is nothing to disturb. */
+static void start_clock(struct fault_runner *runner)
+{
+    if (runner->clock_runs || atomic_load(&leader_of(runner)->session_stage) != STAGE_RUNNING)
+        return;
+    runner->clock_runs = true;
+    for (size_t i = 0; i < runner->setting.num_plans; i++)
+        if (!runner->setting.plans[i].by_round)
+            supervisor_timer_set(runner->setting.world->supervisor, &runner->faults[i].timer,
+                                 (uint64_t)(runner->setting.plans[i].at_s * 1e9));
+}
+
 void fault_runner_step(struct fault_runner *runner)
 {
+    start_clock(runner);
     do {
         for (size_t i = 0; i < runner->setting.num_plans; i++)
             if (runner->faults[i].strike.began)

@@ -26,7 +26,7 @@ struct fault_setting {
 int fault_runner_new(struct fault_runner **out, const struct fault_setting *setting, struct error *err);
 void fault_runner_free(struct fault_runner *runner);
 
-/* The session is about to begin: arms the first barrier, starts the clocks of `at:`. */
+/* The session is about to be submitted: arms the first barrier. */
 void fault_runner_begin(struct fault_runner *runner);
 
 /* After any event: processes changed, a probe was hit, the roster changed. */

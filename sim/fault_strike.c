@@ -15,15 +15,15 @@ static void time_is_over(struct supervisor_timer *timer)
         (struct strike_victim *)(void *)((char *)timer - offsetof(struct strike_victim, timer));
 
     victim->time_is_over = true;
-    strike_step(victim->strike);
+    fault_runner_step(victim->strike->runner); /* the barrier may wait for this */
 }
 
-int strike_init(struct strike *strike, const struct fault_setting *setting, size_t index, const uint32_t *candidates,
-                size_t n, struct error *err)
+int strike_init(struct strike *strike, struct fault_runner *runner, const struct fault_setting *setting, size_t index,
+                const uint32_t *candidates, size_t n, struct error *err)
 {
     uint32_t *chosen = calloc(setting->world->num_clients, sizeof *chosen);
 
-    *strike = (struct strike){.setting = setting, .index = index, .plan = &setting->plans[index]};
+    *strike = (struct strike){.runner = runner, .setting = setting, .index = index, .plan = &setting->plans[index]};
     if (!chosen)
         return FAIL(err, ERR_MEMORY, "out of memory");
     strike->num_victims = fault_plan_choose(strike->plan, index, setting->seed, setting->fleet, candidates, n, chosen);

@@ -27,6 +27,7 @@ struct strike_victim {
 };
 
 struct strike {
+    struct fault_runner *runner; /* stepped when a timer has fired */
     const struct fault_setting *setting;
     size_t index; /* of the plan */
     const struct fault_plan *plan;
@@ -36,8 +37,8 @@ struct strike {
 };
 
 /* Chooses the victims among `candidates`. ERR_MEMORY. */
-int strike_init(struct strike *strike, const struct fault_setting *setting, size_t index, const uint32_t *candidates,
-                size_t n, struct error *err);
+int strike_init(struct strike *strike, struct fault_runner *runner, const struct fault_setting *setting, size_t index,
+                const uint32_t *candidates, size_t n, struct error *err);
 void strike_fini(struct strike *strike); /* cancels its timers, lets go whom it holds */
 
 /* Let each victim that trains in this round halt after its first mini-batch. */
