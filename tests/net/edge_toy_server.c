@@ -169,11 +169,13 @@ static int on_upload_begin(void *context, const char *model_id, const char *file
 
     if (strchr(file_name, '/'))
         return FAIL(err, ERR_INVALID, "file name \"%s\" has a slash", file_name);
+    pthread_mutex_lock(&toy->mutex);
     snprintf(toy->model_id, sizeof toy->model_id, "%s", model_id);
     snprintf(toy->file_name, sizeof toy->file_name, "%s", file_name);
     free(toy->file);
     toy->file = NULL;
     toy->file_size = 0;
+    pthread_mutex_unlock(&toy->mutex);
     atomic_fetch_add(&toy->uploads_begun, 1);
     *upload = toy;
     return OK;
@@ -183,14 +185,18 @@ static int on_upload_chunk(void *upload, struct span chunk, struct error *err)
 {
     struct toy_server *toy = upload;
     void (*chunk_seen)(struct toy_server * toy) = atomic_load(&toy->chunk_seen);
-    unsigned char *file = realloc(toy->file, toy->file_size + chunk.size + 1);
+    unsigned char *file;
 
+    pthread_mutex_lock(&toy->mutex);
+    if ((file = realloc(toy->file, toy->file_size + chunk.size + 1))) {
+        if (chunk.size)
+            memcpy(file + toy->file_size, chunk.data, chunk.size);
+        toy->file = file;
+        toy->file_size += chunk.size;
+    }
+    pthread_mutex_unlock(&toy->mutex);
     if (!file)
         return FAIL(err, ERR_MEMORY, "out of memory");
-    if (chunk.size)
-        memcpy(file + toy->file_size, chunk.data, chunk.size);
-    toy->file = file;
-    toy->file_size += chunk.size;
     if (chunk_seen)
         chunk_seen(toy);
     return OK;
@@ -222,6 +228,7 @@ int toy_server_init(struct toy_server *toy, struct loop *loop, int port, size_t 
 
     memset(toy, 0, sizeof *toy);
     toy->loop = loop;
+    pthread_mutex_init(&toy->mutex, NULL);
     return edge_server_new(&toy->server, &options, &handlers, NULL, err);
 }
 
@@ -249,4 +256,5 @@ void toy_server_fini(struct toy_server *toy)
     toy_server_release(toy);
     blob_unref(toy->big);
     free(toy->file);
+    pthread_mutex_destroy(&toy->mutex);
 }

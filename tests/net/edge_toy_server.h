@@ -8,6 +8,7 @@
 #ifndef FLOSIM_TESTS_NET_EDGE_TOY_SERVER_H
 #define FLOSIM_TESTS_NET_EDGE_TOY_SERVER_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -25,7 +26,7 @@ struct toy_server {
     void (*_Atomic chunk_seen)(struct toy_server *toy); /* on the server's thread; may be NULL */
     struct blob *big;                                   /* what "big:N" answers */
 
-    /* The last upload; server's thread, or anyone after it has been answered. */
+    pthread_mutex_t mutex; /* guards the last upload */
     char model_id[64], file_name[64];
     unsigned char *file;
     size_t file_size;
