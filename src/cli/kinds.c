@@ -5,9 +5,8 @@
 #include "config/session_config.h"
 #include "leader/session_check.h"
 #include "sim/scenario.h"
-#include "util/fs.h"
 
-/* The session's keys, then the names behind them, with the arguments that the model folder gives where it has none. */
+/* The session's keys, then the names behind them. */
 static void check_session(struct yaml_node root, const char *path, struct diags *diags)
 {
     struct session_check_context context = {.root = root};
@@ -15,10 +14,8 @@ static void check_session(struct yaml_node root, const char *path, struct diags 
 
     (void)path;
     if (!params_read(&session_config_table, root, &config, diags)) {
-        const char *folder = config.server_training_config.model_dir;
         session_config_check(&config, root, diags);
-        if (!fs_is_dir(folder) || !session_apply_model_folder(&config, folder, diags))
-            session_check(&config, yaml_place(root), &context, diags);
+        session_check(&config, yaml_place(root), &context, diags);
     }
     params_free(&session_config_table, &config);
 }

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "util/params_type.h"
+#include "util/yaml_text.h"
 
 /* Text that every YAML reader takes for the same text: anything else is quoted. */
 static bool is_plain_word(const char *text)
@@ -23,21 +24,6 @@ static bool is_plain_word(const char *text)
     return true;
 }
 
-static void write_quoted(const char *text, FILE *out)
-{
-    fputc('"', out);
-    for (const char *at = text; *at; at++) {
-        unsigned char c = (unsigned char)*at;
-        if (c == '"' || c == '\\')
-            fprintf(out, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f)
-            fprintf(out, "\\x%02x", c);
-        else
-            fputc(c, out);
-    }
-    fputc('"', out);
-}
-
 static void write_text(const char *text, FILE *out)
 {
     if (!text)
@@ -45,7 +31,7 @@ static void write_text(const char *text, FILE *out)
     else if (is_plain_word(text))
         fputs(text, out);
     else
-        write_quoted(text, out);
+        yaml_write_quoted(text, out);
 }
 
 static void write_number(double value, const char *unit, FILE *out)

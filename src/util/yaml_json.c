@@ -6,18 +6,41 @@
 #include <strings.h>
 
 #include "util/params_type.h"
+#include "util/yaml_text.h"
 #include "util/yaml_tree.h"
 
-static void put_string(const char *text, FILE *out)
+/* The length of a character at `text` that JSON allows in a string and YAML does not take for itself: controls, the
+ * line breaks of Unicode, which YAML folds, byte order marks. All of them lie in the basic plane. 0: any other
+ * character. */
+static int special_character(const unsigned char *text, unsigned *code)
+{
+    if (*text < 0x20 || *text == 0x7f) {
+        *code = *text;
+        return 1;
+    }
+    if (text[0] == 0xc2 && text[1] >= 0x80 && text[1] <= 0x9f) {
+        *code = text[1];
+        return 2;
+    }
+    if (text[0] < 0xe0 || text[0] > 0xef || !text[1] || !text[2])
+        return 0;
+    *code = ((text[0] & 15u) << 12) | ((text[1] & 63u) << 6) | (text[2] & 63u);
+    return *code == 0x2028 || *code == 0x2029 || *code == 0xfeff || *code >= 0xfffe ? 3 : 0;
+}
+
+void yaml_write_quoted(const char *text, FILE *out)
 {
     fputc('"', out);
-    for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
-        if (*at == '"' || *at == '\\')
+    for (const unsigned char *at = (const unsigned char *)text; *at;) {
+        unsigned code;
+        int length = special_character(at, &code);
+        if (length)
+            fprintf(out, "\\u%04x", code);
+        else if (*at == '"' || *at == '\\')
             fprintf(out, "\\%c", *at);
-        else if (*at < 0x20)
-            fprintf(out, "\\u%04x", *at);
         else
             fputc(*at, out);
+        at += length ? length : 1;
     }
     fputc('"', out);
 }
@@ -75,13 +98,13 @@ static void put_scalar(struct yaml_node node, FILE *out)
     if (yaml_is_null(node))
         fputs("null", out);
     else if (!yaml_is_plain(node))
-        put_string(text, out);
+        yaml_write_quoted(text, out);
     else if (!strcasecmp(text, "true"))
         fputs("true", out);
     else if (!strcasecmp(text, "false"))
         fputs("false", out);
     else if (!put_number(text, out))
-        put_string(text, out);
+        yaml_write_quoted(text, out);
 }
 
 static void put_node(struct yaml_node node, FILE *out)
@@ -100,7 +123,7 @@ static void put_node(struct yaml_node node, FILE *out)
     case YAML_MAPPING:
         for (size_t i = 0; i < yaml_size(node); i++) {
             fputc(i ? ',' : '{', out);
-            put_string(yaml_text(yaml_key(node, i)), out);
+            yaml_write_quoted(yaml_text(yaml_key(node, i)), out);
             fputc(':', out);
             put_node(yaml_value(node, i), out);
         }

@@ -425,7 +425,7 @@ static char *written(const void *from)
 static const char odd_values[] =
     "section: {host: \"a: b\", port: 9}\n"
     "truth: no\nint: -3\nbytes: 10kB\nnumber: 0.1\nduration: 33ms\nrate: 20Mbit\nfraction: 1%\n"
-    "text: \"12 \\\"q\\\" \\\\ \\n é\"\nnothing: \"null\"\nchoice: red\ntexts: [yes, \"1\", plain, \"\"]\n"
+    "text: \"12 \\\"q\\\" \\\\ \\n é\\L\\x85\"\nnothing: \"null\"\nchoice: red\ntexts: [yes, \"1\", plain, \"\"]\n"
     "integers: [3, 1]\nnumbers: [0.1, 1e-300]\n"
     "list: [{host: x}, {host: \"-\", port: 2}]\nnode: {a: [1, \"2\", True, None, {b: 0.5}], \"c d\": 10ms}\n";
 
@@ -442,7 +442,7 @@ Test(params, written_back_and_read_again_is_the_same)
     cr_expect_not(values.truth);
     cr_expect_eq(values.duration, 0.033);
     cr_expect_eq(values.rate, 2.5e6);
-    cr_expect_str_eq(values.text, "12 \"q\" \\ \n é");
+    cr_expect_str_eq(values.text, "12 \"q\" \\ \n é\u2028\xc2\x85");
     cr_expect_str_eq(values.nothing, "null");
     cr_expect_str_eq(values.texts.items[0], "yes");
     cr_expect_eq(values.numbers.items[1], 1e-300);
