@@ -1,7 +1,9 @@
 #include "data/dataset.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum { ALIGNMENT = 64 };
 
@@ -41,6 +43,25 @@ static bool item_size_of(const struct dataset *dataset, size_t *item_size)
     return true;
 }
 
+static int map_memory(struct dataset *dataset, size_t size, struct error *err)
+{
+    int fd = memfd_create("flosim-data", MFD_CLOEXEC);
+    void *memory = MAP_FAILED;
+
+    if (fd >= 0 && ftruncate(fd, (off_t)size) == 0)
+        memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED) {
+        int cause = errno;
+        if (fd >= 0)
+            close(fd);
+        return FAIL(err, ERR_MEMORY, "no memory for a data set of %zu bytes: %s", size, strerror(cause));
+    }
+    dataset->memory = memory;
+    dataset->memory_size = size;
+    dataset->memory_fd = fd;
+    return OK;
+}
+
 int dataset_alloc(struct dataset *dataset, bool with_groups, struct dataset_fill *fill, struct error *err)
 {
     size_t end = 0, item_bytes, x_at, labels_at, groups_at = 0;
@@ -56,14 +77,13 @@ int dataset_alloc(struct dataset *dataset, bool with_groups, struct dataset_fill
             err, ERR_INVALID,
             "a data set of %zu items cannot be held: between 1 and 4294967295 items of at least one value are possible",
             dataset->num_items);
-    void *memory = mmap(NULL, end, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED)
-        return FAIL(err, ERR_MEMORY, "no memory for a data set of %zu bytes", end);
-    dataset->memory = memory;
-    dataset->memory_size = end;
-    fill->x = (char *)memory + x_at;
-    fill->labels = (int32_t *)(void *)((char *)memory + labels_at);
-    fill->groups = with_groups ? (int32_t *)(void *)((char *)memory + groups_at) : NULL;
+    int status = map_memory(dataset, end, err);
+    if (status)
+        return status;
+    char *memory = dataset->memory;
+    fill->x = memory + x_at;
+    fill->labels = (int32_t *)(void *)(memory + labels_at);
+    fill->groups = with_groups ? (int32_t *)(void *)(memory + groups_at) : NULL;
     dataset->x = fill->x;
     dataset->labels = fill->labels;
     dataset->groups = fill->groups;
@@ -78,8 +98,10 @@ void dataset_seal(struct dataset *dataset)
 
 void dataset_fini(struct dataset *dataset)
 {
-    if (dataset->memory)
+    if (dataset->memory) {
         munmap(dataset->memory, dataset->memory_size);
+        close(dataset->memory_fd);
+    }
     memset(dataset, 0, sizeof *dataset);
 }
 

@@ -34,12 +34,13 @@ struct dataset {
     struct transform transform;
     void *memory; /* the mapping that holds it all, or NULL; owned */
     size_t memory_size;
+    int memory_fd; /* the file behind the mapping; owned; only where memory is not NULL */
 };
 
 /* How data_gather will shape one item: dims with padding; returns num_dims. */
 int dataset_shape(const struct dataset *dataset, int64_t dims[DATA_MAX_DIMS]);
 
-/* Allocate x, labels (and groups) for a known size in one anonymous shared mapping (MAP_SHARED: one copy however many
+/* Allocate x, labels (and groups) for a known size in one shared mapping (of a memfd: one copy however many
  * processes fork from here). name, dims, type, num_classes and transform are set by the caller before. The writable
  * pointers are returned. */
 struct dataset_fill {

@@ -1,5 +1,7 @@
 /* Gathering a batch: the one place where raw values become inputs. It runs in every training step, so it allocates
  * nothing and takes no decision per pixel: U8 goes through a table of 256 values, a border is filled row by row. */
+#include <unistd.h>
+
 #include "data/dataset.h"
 
 /* An item seen as planes of rows; an item of one dimension is one plane of one row. */
@@ -95,22 +97,58 @@ static inline size_t item_at(const struct data_view *view, const uint32_t *order
     return view->index ? view->index[at] : at;
 }
 
+/* Small items picked here and there are read through the file behind the mapping: touching one through the mapping
+ * would map 16 pages around it, and after a few hundred a client would carry the whole shared set in its page tables.
+ */
+enum { PICKED_MAX = 16384 };
+
+struct picker {
+    const struct dataset *dataset;
+    size_t item_bytes;
+    bool through_file;
+    _Alignas(float) char copy[PICKED_MAX];
+};
+
+static void picker_init(struct picker *picker, const struct data_view *view, const uint32_t *order)
+{
+    const struct dataset *dataset = view->dataset;
+
+    picker->dataset = dataset;
+    picker->item_bytes = dataset->item_size * data_type_size(dataset->type);
+    picker->through_file = dataset->memory && picker->item_bytes <= PICKED_MAX && (order || view->index);
+}
+
+static const void *picker_item(struct picker *picker, size_t item)
+{
+    const struct dataset *dataset = picker->dataset;
+    const char *mapped = (const char *)dataset->x + item * picker->item_bytes;
+
+    if (!picker->through_file)
+        return mapped;
+    off_t at = mapped - (const char *)dataset->memory;
+    ssize_t got = pread(dataset->memory_fd, picker->copy, picker->item_bytes, at);
+    return got == (ssize_t)picker->item_bytes ? picker->copy : mapped;
+}
+
 void data_gather(const struct data_view *view, const uint32_t *order, size_t first, size_t count, float *x,
                  int32_t *labels)
 {
     const struct dataset *dataset = view->dataset;
     struct geometry g = geometry_of(dataset);
+    struct picker picker;
     float table[256];
 
+    picker_init(&picker, view, order);
     for (int i = 0; i < 256 && dataset->type == DATA_U8; i++)
         table[i] = transformed(&dataset->transform, (float)i);
     for (size_t i = 0; i < count; i++) {
         size_t item = item_at(view, order, first + i);
+        const void *raw = picker_item(&picker, item);
         float *out = x + i * g.out_size;
         if (dataset->type == DATA_U8)
-            shape_u8(&g, (const uint8_t *)dataset->x + item * dataset->item_size, table, out);
+            shape_u8(&g, raw, table, out);
         else
-            shape_f32(&g, (const float *)dataset->x + item * dataset->item_size, &dataset->transform, out);
+            shape_f32(&g, raw, &dataset->transform, out);
         labels[i] = dataset->labels[item];
     }
 }
