@@ -204,13 +204,33 @@ static void halt_let_go(struct halt *halt)
     close(halt->fd);
 }
 
+struct event_count {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    int trainings, failures;
+};
+
+static void count_event(void *context, const char *event)
+{
+    struct event_count *count = context;
+
+    pthread_mutex_lock(&count->mutex);
+    count->trainings += strcmp(event, "training") == 0;
+    count->failures += strcmp(event, "failed") == 0;
+    pthread_cond_broadcast(&count->changed);
+    pthread_mutex_unlock(&count->mutex);
+}
+
 Test(role, an_identical_request_joins_the_one_in_hand, .timeout = 120)
 {
     static struct stage stage;
     static struct halt halt;
+    static struct event_count count = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0};
     struct exchange first, second;
 
     halt_arm(&halt, &stage);
+    stage.host.observe = count_event;
+    stage.host.context = &count;
     stage_prepare(&stage);
     stage_open(&stage);
     struct train_request request = stage_request(&stage);
@@ -225,6 +245,8 @@ Test(role, an_identical_request_joins_the_one_in_hand, .timeout = 120)
     cr_assert_eq(exchange_wait(&second), OK, "%s", second.error.message);
     exchange_end(&second);
     stage_close(&stage);
+    cr_assert_eq(count.trainings, 1, "it was trained %d times", count.trainings);
+    cr_assert_eq(count.failures, 0);
 }
 
 Test(role, abort_stops_a_training_at_its_next_mini_batch, .timeout = 120)
@@ -276,23 +298,6 @@ Test(role, a_newer_request_stops_the_older, .timeout = 120)
     cr_assert_eq(exchange_wait(&newer), OK, "%s", newer.error.message);
     exchange_end(&newer);
     stage_close(&stage);
-}
-
-struct event_count {
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    int trainings, failures;
-};
-
-static void count_event(void *context, const char *event)
-{
-    struct event_count *count = context;
-
-    pthread_mutex_lock(&count->mutex);
-    count->trainings += strcmp(event, "training") == 0;
-    count->failures += strcmp(event, "failed") == 0;
-    pthread_cond_broadcast(&count->changed);
-    pthread_mutex_unlock(&count->mutex);
 }
 
 Test(role, a_lost_training_ends_after_its_grace, .timeout = 120)
