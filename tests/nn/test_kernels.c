@@ -84,19 +84,17 @@ static void check_product_kinds(const struct kernels *kernels, int rows, int col
 static void check_correlation(const struct kernels *kernels, int rows, int cols)
 {
     static float a[MAX_VALUES], b[MAX_VALUES];
-    static const int32_t offsets[TILE_MAX_COLS] = {0, 16, 48, 320, 336, 400};
-    float expected[TILE_MAX_ROWS * 8], found[TILE_MAX_ROWS * 8];
+    static const int32_t cols_at[TILE_MAX_COLS] = {0, 16, 48, 320, 336, 400};
+    static const int32_t offsets[11] = {0, 32, 64, 1600, 16, 480, 496, 512, 800, 832, 48};
+    float expected[TILE_MAX_ROWS * 8 * LANES], found[TILE_MAX_ROWS * 8 * LANES];
     struct correlation c = {.a = a,
                             .b = b,
                             .d = found,
+                            .b_cols = cols_at,
                             .b_offsets = offsets,
                             .a_row = 16 * 12,
-                            .a_line = 16 * 4,
-                            .b_line = 16 * 9,
-                            .b_step = 32,
-                            .d_row = 8,
-                            .height = 3,
-                            .width = 4,
+                            .d_row = 8 * LANES,
+                            .length = 11,
                             .accumulate = true};
 
     fill(a, MAX_VALUES, 5);
@@ -105,14 +103,11 @@ static void check_correlation(const struct kernels *kernels, int rows, int cols)
     memcpy(found, expected, sizeof found);
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < cols; j++)
-            for (int at = 0; at < 3 * 4 * LANES; at++) {
-                int y = at / (4 * LANES), x = at / LANES % 4, lane = at % LANES;
-
-                expected[i * 8 + j] += a[i * c.a_row + y * c.a_line + x * LANES + lane] *
-                                       b[offsets[j] + y * c.b_line + x * c.b_step + lane];
-            }
+            for (int at = 0; at < 11 * LANES; at++)
+                expected[(i * 8 + j) * LANES + at % LANES] +=
+                    a[i * c.a_row + at] * b[cols_at[j] + offsets[at / LANES] + at % LANES];
     (*kernels->correlation)[rows][cols](&c);
-    assert_close("d", found, expected, (size_t)rows * 8, 1e-5);
+    assert_close("d", found, expected, (size_t)rows * 8 * LANES, 1e-5);
 }
 
 Test(kernels, every_tile_of_every_set_is_the_plain_loop)

@@ -13,8 +13,10 @@ typedef __m256 vec;
 
 enum { VEC_LANES = 8 };
 
-#define vec_load(p)      _mm256_loadu_ps(p)
-#define vec_store(p, v)  _mm256_storeu_ps(p, v)
+#define vec_load(p)     _mm256_loadu_ps(p)
+#define vec_store(p, v) _mm256_storeu_ps(p, v)
+/* Keeps a value in its register: the compiler would load it again for every use, and loads are what is scarce. */
+#define vec_pin(v)       __asm__("" : "+x"(v))
 #define vec_set1(x)      _mm256_set1_ps(x)
 #define vec_zero()       _mm256_setzero_ps()
 #define vec_add(a, b)    _mm256_add_ps(a, b)

@@ -13,8 +13,10 @@ typedef __m512 vec;
 
 enum { VEC_LANES = 16 };
 
-#define vec_load(p)      _mm512_loadu_ps(p)
-#define vec_store(p, v)  _mm512_storeu_ps(p, v)
+#define vec_load(p)     _mm512_loadu_ps(p)
+#define vec_store(p, v) _mm512_storeu_ps(p, v)
+/* Keeps a value in its register: the compiler would load it again for every use, and loads are what is scarce. */
+#define vec_pin(v)       __asm__("" : "+v"(v))
 #define vec_set1(x)      _mm512_set1_ps(x)
 #define vec_zero()       _mm512_setzero_ps()
 #define vec_add(a, b)    _mm512_add_ps(a, b)

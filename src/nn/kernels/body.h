@@ -52,33 +52,33 @@ INLINE void product_tile(const struct product *p, const int rows, const int cols
 INLINE void correlation_tile(const struct correlation *p, const int rows, const int cols)
 {
     for (int lane = 0; lane < LANES; lane += VEC_LANES) {
-        vec acc[TILE_MAX_ROWS][TILE_MAX_COLS], a[TILE_MAX_ROWS];
+        vec acc[TILE_MAX_ROWS][TILE_MAX_COLS], b[TILE_MAX_COLS];
+        const float *from = p->a + lane;
+        float *d = p->d + lane;
 
         EACH(i, rows)
             EACH(j, cols)
                 acc[i][j] = vec_zero();
-        for (int y = 0; y < p->height; y++) {
-            const float *from_a = p->a + lane + y * p->a_line, *from_b = p->b + lane + y * p->b_line;
+        if (p->accumulate)
+            EACH(i, rows)
+                EACH(j, cols)
+                    acc[i][j] = vec_load(d + i * p->d_row + j * LANES);
+        for (int r = 0; r < p->length; r++, from += LANES) {
+            const float *at = p->b + lane + p->b_offsets[r];
 
-            for (int x = 0; x < p->width; x++) {
-                EACH(i, rows)
-                    a[i] = vec_load(from_a + i * p->a_row);
-                EACH(j, cols) {
-                    vec b = vec_load(from_b + p->b_offsets[j]);
+            EACH(j, cols)
+                b[j] = vec_load(at + p->b_cols[j]);
+            EACH(i, rows) {
+                vec a = vec_load(from + i * p->a_row);
 
-                    EACH(i, rows)
-                        acc[i][j] = vec_fma(a[i], b, acc[i][j]);
-                }
-                from_a += LANES;
-                from_b += p->b_step;
+                vec_pin(a);
+                EACH(j, cols)
+                    acc[i][j] = vec_fma(a, b[j], acc[i][j]);
             }
         }
         EACH(i, rows)
-            EACH(j, cols) {
-                float *to = &p->d[i * p->d_row + j];
-
-                *to = (p->accumulate || lane > 0 ? *to : 0) + vec_sum(acc[i][j]);
-            }
+            EACH(j, cols)
+                vec_store(d + i * p->d_row + j * LANES, acc[i][j]);
     }
 }
 // clang-format on
@@ -118,6 +118,17 @@ static float sum(const float *x, size_t num_vectors)
     for (size_t i = 0; i < num_vectors * LANES; i += VEC_LANES)
         total = vec_add(total, vec_load(x + i));
     return vec_sum(total);
+}
+
+static void sum_lanes(const float *x, size_t num_vectors, bool accumulate, float *out)
+{
+    for (size_t i = 0; i < num_vectors; i++, x += LANES) {
+        vec total = vec_load(x);
+
+        for (int lane = VEC_LANES; lane < LANES; lane += VEC_LANES)
+            total = vec_add(total, vec_load(x + lane));
+        out[i] = (accumulate ? out[i] : 0) + vec_sum(total);
+    }
 }
 
 static void relu(const float *x, float *y, size_t n)
@@ -283,6 +294,7 @@ const struct kernels KERNELS = {
     .product_rows = &tiles_rows,
     .correlation = &tiles_correlation,
     .sum = sum,
+    .sum_lanes = sum_lanes,
     .relu = relu,
     .relu_backward = relu_backward,
     .pool_max = pool_max,

@@ -36,6 +36,7 @@ FUNCTION vec vec_select(vec_mask mask, vec a, vec b)
     return (vec)((mask & (vec_mask)a) | (~mask & (vec_mask)b));
 }
 
+#define vec_pin(v)               ((void)(v))
 #define vec_set1(x)              ((vec){(x), (x), (x), (x)})
 #define vec_zero()               ((vec){0, 0, 0, 0})
 #define vec_add(a, b)            ((a) + (b))

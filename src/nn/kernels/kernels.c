@@ -89,25 +89,6 @@ void product_run(const product_tiles *tiles, struct tiling tiling, const struct 
     }
 }
 
-void correlation_run(const correlation_tiles *tiles, struct tiling tiling, const struct correlation *whole)
-{
-    for (int i = 0; i < tiling.row_tiles; i++) {
-        int row = tiling_begin(tiling.rows, tiling.row_tiles, i);
-        int rows = tiling_begin(tiling.rows, tiling.row_tiles, i + 1) - row;
-        struct correlation part = *whole;
-
-        part.a += row * whole->a_row;
-        for (int j = 0; j < tiling.col_tiles; j++) {
-            int col = tiling_begin(tiling.cols, tiling.col_tiles, j);
-            int cols = tiling_begin(tiling.cols, tiling.col_tiles, j + 1) - col;
-
-            part.b_offsets = whole->b_offsets + col;
-            part.d = whole->d + row * whole->d_row + col;
-            (*tiles)[rows][cols](&part);
-        }
-    }
-}
-
 void tiling_pack(struct tiling tiling, const float *a, ptrdiff_t a_row, ptrdiff_t a_step, int length, float *out)
 {
     for (int i = 0; i < tiling.row_tiles; i++) {

@@ -27,15 +27,15 @@ struct product {
     bool accumulate;
 };
 
-/* D[i][j] = (accumulate ? D[i][j] : 0) + sum over y < height, x < width and all lanes of
- *   (a + i * a_row + y * a_line + x * LANES) * (b + b_offsets[j] + y * b_line + x * b_step)
- * D[i][j] = d[i * d_row + j], scalars. The gradient of a convolution's weights. */
+/* D[i][j] = (accumulate ? D[i][j] : 0) + sum over r < length of, lane by lane,
+ *   (a + i * a_row + r * LANES) * (b + b_cols[j] + b_offsets[r])
+ * D[i][j] = d + i * d_row + j * LANES, a vector. Summed over lanes, the gradient of a convolution's weights. */
 struct correlation {
     const float *a, *b;
     float *d;
-    const int32_t *b_offsets;
-    ptrdiff_t a_row, a_line, b_line, b_step, d_row;
-    int height, width;
+    const int32_t *b_cols, *b_offsets;
+    ptrdiff_t a_row, d_row;
+    int length;
     bool accumulate;
 };
 
@@ -70,8 +70,10 @@ struct kernels {
     const product_tiles *product_rows;  /* a_step == 1, b_step given */
     const correlation_tiles *correlation;
 
-    /* out[j] = sum over n vectors and lanes, added to out where `accumulate`. */
+    /* The sum of n vectors and all lanes. */
     float (*sum)(const float *x, size_t num_vectors);
+    /* out[i] = (accumulate ? out[i] : 0) + the sum of the lanes of vector i. */
+    void (*sum_lanes)(const float *x, size_t num_vectors, bool accumulate, float *out);
     /* y = max(x, 0), NaN kept; n floats, a multiple of LANES. x may be y. */
     void (*relu)(const float *x, float *y, size_t n);
     /* gx = y > 0 ? gy : 0; gx may be gy. */
@@ -110,7 +112,6 @@ static inline int tiling_begin(int whole, int n, int i)
 
 /* Run all tiles. `whole` describes row 0, column 0. Where `packed`, a is tiling_pack's result. */
 void product_run(const product_tiles *tiles, struct tiling tiling, const struct product *whole, bool packed);
-void correlation_run(const correlation_tiles *tiles, struct tiling tiling, const struct correlation *whole);
 
 /* Pack scalars A[i][r] = a[i * a_row + r * a_step], r < length, for product_run: out [rows * length]. */
 void tiling_pack(struct tiling tiling, const float *a, ptrdiff_t a_row, ptrdiff_t a_step, int length, float *out);

@@ -10,7 +10,8 @@ struct conv2d_geometry {
     int kernel[2], stride[2], padding[2];
     int padded_height, padded_width; /* H + 2 padding, W + 2 padding */
     int K;
-    int32_t *tap_offsets; /* [K]: where tap (c, kh, kw) lies from a window's corner in a padded block, in floats */
+    /* In floats of a padded block: [K] tap (c, kh, kw) from its window's corner, [P] a window's corner. */
+    int32_t *tap_offsets, *pixel_offsets;
 };
 
 struct conv2d_way {
