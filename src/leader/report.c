@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "util/fs.h"
 
@@ -53,9 +54,13 @@ static int write_session(const char *dir, const struct session_config *config, s
 static int open_events(struct report *report, const struct clock *clock, uint64_t origin_ns, struct error *err)
 {
     char *path = fs_join(report->dir, "events.jsonl");
-    int status =
-        path ? event_log_open(&report->events, path, clock, err) : FAIL(err, ERR_MEMORY, "no memory for a path");
+    int status;
 
+    if (!path)
+        return FAIL(err, ERR_MEMORY, "no memory for a path");
+    if (!origin_ns)
+        unlink(path);
+    status = event_log_open(&report->events, path, clock, err);
     free(path);
     if (status == OK)
         report->events.origin_ns = origin_ns ? origin_ns : clock_now_ns(clock);

@@ -4,6 +4,9 @@
 
 #include "leader/session_internal.h"
 
+/* REST shows the latest ones; rounds.csv has them all. */
+enum { ROUNDS_SHOWN = 1000 };
+
 struct round_summary {
     double train_loss, train_accuracy, modelled_s; /* negative: not known */
 };
@@ -183,6 +186,8 @@ void session_round_finished(struct session *session, struct new_model *model)
     summary = summarize(session);
     json = round_json(session, model, &summary);
     if (json) {
+        if (json_array_size(session->rounds) >= ROUNDS_SHOWN)
+            json_array_remove(session->rounds, 0);
         json_array_append(session->rounds, json);
         write_line(session, json);
         session_emit(session, "round", json);
