@@ -10,7 +10,7 @@
 enum { BAR_CELLS = 24, REQUEST_TIMEOUT_S = 10 };
 
 static const struct timespec poll_interval = {0, 500000000};
-static const uint64_t patience_ns = 30000000000u; /* with a leader that does not answer */
+static const uint64_t patience_ns = 10000000000u; /* with a leader that does not answer: it may be restarting */
 
 struct view {
     bool as_json, terminal, bar_is_shown, told_waiting;

@@ -6,7 +6,7 @@
 
 /* Ask the leader every half second; print one line for each finished round (and, on a terminal, a bar), or with
  * `as_json` one JSON object a line; then how it ended. OK when it finished, ERR_CANCELLED when it was stopped or after
- * an interrupt, ERR_UNAVAILABLE when it failed or the leader is gone for half a minute. */
+ * an interrupt, ERR_UNAVAILABLE when it failed or the leader is gone for ten seconds. */
 int submit_follow(const struct leader_address *leader, const char *session_id, bool as_json, struct error *err);
 
 #endif
