@@ -4,7 +4,8 @@
  *
  * Decoding: `wire` must outlive the struct; strings and spans point into it or into the struct's own
  * arena, which edge_arena_free gives back. Absent strings are "", absent bytes fields have data == NULL.
- * Anything malformed is ERR_INVALID. */
+ * Bounds: ids 256 bytes, a text 64 KiB, all but bytes fields 256 KiB; strings are UTF-8 without NUL. A later duplicate
+ * wins, unknown fields are skipped. Anything malformed is ERR_INVALID and says where; the struct then owns nothing. */
 #ifndef FLOSIM_CODEC_EDGE_MESSAGES_H
 #define FLOSIM_CODEC_EDGE_MESSAGES_H
 
@@ -13,8 +14,15 @@
 #include "util/error.h"
 #include "util/span.h"
 
-enum edge_method { EDGE_ECHO, EDGE_STREAM_FILE, EDGE_INIT_BENCH, EDGE_START_TRAINING, EDGE_START_VALIDATION, EDGE_ABORT,
-                   EDGE_NUM_METHODS };
+enum edge_method {
+    EDGE_ECHO,
+    EDGE_STREAM_FILE,
+    EDGE_INIT_BENCH,
+    EDGE_START_TRAINING,
+    EDGE_START_VALIDATION,
+    EDGE_ABORT,
+    EDGE_NUM_METHODS
+};
 
 /* "/EdgeService/Echo" … */
 const char *edge_method_path(enum edge_method method);
@@ -110,8 +118,8 @@ struct text_message { /* echoMessage, StringResponse */
 
 void edge_arena_free(struct edge_arena *arena); /* NULL is legal */
 
-/* Encoders return a new blob with the message (for train_* and validation_request: without the weights, which
- * edge_weights_prefix announces and the shared slice follows). */
+/* Encoders return a new blob with the message. Those that take weights_size leave the weights out: the blob ends with
+ * their tag and length (nothing for 0), and the shared slice follows. NULL strings are sent as "". ERR_MEMORY. */
 int edge_encode_text(const char *text, struct blob **out, struct error *err);
 int edge_encode_upload_head(const char *model_id, const char *file_name, struct blob **out, struct error *err);
 int edge_encode_upload_chunk(struct span chunk, struct blob **out, struct error *err);
