@@ -4,8 +4,12 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx2,fma"))), apply_to = function)
+#else
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx2,fma")
+#endif
 
 #include "nn/kernels/transpose_avx.h"
 
@@ -51,5 +55,9 @@ static inline __attribute__((always_inline)) vec vec_max_nan(vec best, vec x)
 #define KERNELS      kernels_avx512
 #define KERNELS_NAME "avx512"
 #include "nn/kernels/body.h"
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
 #pragma GCC pop_options
+#endif
 #endif

@@ -6,7 +6,11 @@
 #define INLINE static inline __attribute__((always_inline))
 
 /* A loop of constant length n, unrolled so that arrays indexed by it live in registers. */
+#if defined(__clang__)
+#define EACH(i, n) _Pragma("clang loop unroll(full)") for (int i = 0; i < (n); i++)
+#else
 #define EACH(i, n) _Pragma("GCC unroll 16") for (int i = 0; i < (n); i++)
+#endif
 
 enum product_kind { BY_TABLE, BY_STEP, BY_ROWS };
 
