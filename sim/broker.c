@@ -145,6 +145,22 @@ static int try_port(struct broker *broker, struct supervisor *supervisor, struct
     return status;
 }
 
+static int complain_of_absence(struct error *err)
+{
+    return FAIL(err, ERR_SETUP,
+                "mosquitto is not installed: `apt-get install mosquitto`, or name a broker that runs with "
+                "`broker: {host: ..., port: ...}`");
+}
+
+int broker_is_installed(struct error *err)
+{
+    char *program = find_program();
+    bool found = program != NULL;
+
+    free(program);
+    return found ? OK : complain_of_absence(err);
+}
+
 int broker_start(struct broker *out, struct supervisor *supervisor, const char *folder, struct error *err)
 {
     memset(out, 0, sizeof *out);
@@ -153,9 +169,7 @@ int broker_start(struct broker *out, struct supervisor *supervisor, const char *
     snprintf(out->process.name, sizeof out->process.name, "mosquitto");
     snprintf(out->process.log_path, sizeof out->process.log_path, "%s/mosquitto.log", folder);
     if (!out->program)
-        return FAIL(err, ERR_SETUP,
-                    "mosquitto is not installed: `apt-get install mosquitto`, or name a broker that "
-                    "runs with `broker: {host: ..., port: ...}`");
+        return complain_of_absence(err);
     if (!out->config_path)
         return FAIL(err, ERR_MEMORY, "out of memory");
     for (int i = 0; i < PORT_TRIES; i++) {

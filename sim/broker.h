@@ -15,6 +15,9 @@ struct broker {
 int broker_start(struct broker *out, struct supervisor *supervisor, const char *folder, struct error *err);
 void broker_fini(struct broker *broker); /* the process is the supervisor's to end */
 
+/* Is mosquitto there to be started? ERR_SETUP with the remedy. */
+int broker_is_installed(struct error *err);
+
 /* Is somebody there who takes connections? ERR_SETUP with the remedy. */
 int broker_probe(const char *host, int port, struct error *err);
 

@@ -189,7 +189,7 @@ static void enter(struct strike *strike, struct strike_victim *victim, enum stri
     victim->stage = stage;
     if (stage == STRIKE_STRUCK)
         let_go(strike, victim); /* its thread wakes up into the fault, not past it */
-    if (stage == STRIKE_NOTICED)
+    if (stage == STRIKE_NOTICED && strike->plan->ops->noticed(strike->setting->world, &victim->victim))
         tell_event(strike, "fault-noticed", victim);
     if (stage == STRIKE_OVER && before == STRIKE_RECOVERING)
         tell_event(strike, "fault-recovered", victim);

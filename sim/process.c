@@ -56,6 +56,7 @@ static _Noreturn void run_child(const struct process *process, const struct proc
     if (getppid() != parent) /* it died before the line above */
         _exit(125);
     setpgid(0, 0);
+    prctl(PR_SET_NAME, process->name); /* what ps and top show */
     for (size_t i = 0; i < entry->num_close_fds; i++)
         close(entry->close_fds[i]);
     redirect(process);

@@ -56,6 +56,8 @@ int role_config_leader(const struct simulation *simulation, struct leader_config
 
     params_defaults(&leader_config_table, out);
     out->comm_config.mqtt.mqtt_sub_timeout_s = 0; /* the simulator submits when everybody is registered */
+    out->comm_config.mqtt.mqtt_heartbeat_interval_s = simulation->scenario.keys.heartbeat.interval_s;
+    out->comm_config.mqtt.max_heartbeat_miss_threshold = simulation->scenario.keys.heartbeat.misses;
     out->comm_config.restful.rest_port = 0;
     ok = set_broker(simulation, &out->comm_config.mqtt) & set_state(&simulation->scenario, out) &
          set_text(&out->comm_config.restful.rest_hostname, "127.0.0.1") &

@@ -38,7 +38,7 @@ static void unknown_member(const struct scenario_reading *r, struct yaml_node no
         diag_error(r->diags, yaml_place(node), "`%s`: unknown %s `%s`; there are %s", key, key, yaml_text(node), list);
 }
 
-enum { MAX_MEMBERS = 64 };
+enum { MAX_MEMBERS = 64, MANY_CLIENTS = 1000000 };
 
 static const struct source_ops *read_source(const struct scenario_reading *r, struct yaml_node section)
 {
@@ -88,6 +88,7 @@ static void read_data(const struct scenario_reading *r)
     struct data_plan *data = &r->scenario->data;
     struct yaml_node section = r->scenario->keys.data;
     struct error err = ERROR_INIT;
+    size_t before = diags_errors(r->diags);
 
     if (!is_given(section))
         return; /* it is required, so that was said already */
@@ -104,6 +105,7 @@ static void read_data(const struct scenario_reading *r)
     read_data_keys(r, section);
     data->source_args = (const char *)data->keys + data->table.at[1];
     data->scheme_args = (const char *)data->keys + data->table.at[2];
+    data->usable = diags_errors(r->diags) == before;
 }
 
 /* --- broker, state, fleet ------------------------------------------------------------------------------------------
@@ -172,12 +174,11 @@ static size_t read_items(const struct scenario_reading *r, struct yaml_node node
 static void read_faults(const struct scenario_reading *r)
 {
     struct scenario *s = r->scenario;
-    struct fault_limits limits = {(size_t)s->keys.clients, s->session.server_training_config.num_training_rounds,
-                                  &s->fleet};
+    /* Where `clients` itself is wrong nothing is said of their numbers. */
+    struct fault_limits limits = {s->keys.clients > 0 ? (size_t)s->keys.clients : MANY_CLIENTS,
+                                  s->session.server_training_config.num_training_rounds, &s->fleet};
     size_t n = read_items(r, s->keys.faults, "faults");
 
-    if (limits.num_clients == 0)
-        return; /* `clients` is wrong; nothing can be said of their numbers */
     s->faults = calloc(n ? n : 1, sizeof *s->faults);
     if (!s->faults)
         diag_error(r->diags, scenario_place(r, "faults"), "out of memory");
@@ -373,7 +374,8 @@ static void check_scenario(struct yaml_node root, const char *path, struct diags
     struct scenario scenario;
     struct scenario_data data;
 
-    if (scenario_read(root, path, NULL, &scenario, diags) == OK && scenario_load_data(&scenario, &data, diags) == OK)
+    scenario_read(root, path, NULL, &scenario, diags);
+    if (scenario_load_data(&scenario, &data, diags) == OK)
         scenario_data_fini(&data);
     scenario_fini(&scenario);
 }

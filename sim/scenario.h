@@ -24,6 +24,11 @@ struct state_keys {
     int64_t state_port;
 };
 
+struct heartbeat_keys { /* how soon the leader misses a client that says nothing */
+    double interval_s;
+    int64_t misses;
+};
+
 struct recorded_keys { /* what a resolved scenario ran with; NULL: not said */
     char *flosim, *openblas, *kernels, *grpc, *machine;
 };
@@ -33,6 +38,7 @@ struct scenario_keys { /* the file */
     int64_t seed, clients, slots, threads;
     struct yaml_node data, broker;
     struct state_keys state;
+    struct heartbeat_keys heartbeat;
     struct param_list fleet; /* of struct fleet_group */
     struct yaml_node session;
     char *session_file;
@@ -54,6 +60,7 @@ struct data_plan {
     struct data_keys *keys;    /* the joined struct; NULL where the section could not be read */
     const void *source_args, *scheme_args;
     struct diag_place place;
+    bool usable; /* nothing is wrong with the section itself */
 };
 
 struct scenario {
@@ -66,6 +73,7 @@ struct scenario {
     struct fleet fleet;
     struct session_config session; /* completed: seed, min_clients, absolute model folders */
     struct yaml_doc *session_doc;  /* of the session file, or NULL */
+    bool session_usable;           /* nothing is wrong with it */
     struct fault_plan *faults;
     size_t num_faults;
     struct expectation *expectations;
@@ -90,7 +98,8 @@ struct scenario_data {
     struct data_view validation;
 };
 
-/* Load the data, deal it, and check what only the data can tell (enough items, shapes that fit the model). */
+/* Load the data, deal it, and check what only the data can tell (enough items, shapes that fit the model). Does what it
+ * can where other parts of the scenario are wrong, so that all findings come at once. */
 int scenario_load_data(const struct scenario *scenario, struct scenario_data *out, struct diags *diags);
 void scenario_data_fini(struct scenario_data *data);
 

@@ -75,13 +75,14 @@ int scenario_load_data(const struct scenario *scenario, struct scenario_data *ou
     const struct data_plan *plan = &scenario->data;
 
     memset(out, 0, sizeof *out);
-    int status = plan->source->load(plan->source_args, (uint64_t)scenario->keys.seed, &out->pair, diags);
-    if (status)
-        return status;
-    status = deal(scenario, out, diags);
+    if (!plan->usable)
+        return ERR_INVALID; /* that was said already */
+    if (plan->source->load(plan->source_args, (uint64_t)scenario->keys.seed, &out->pair, diags))
+        return ERR_INVALID;
+    int dealt = scenario->keys.clients > 0 ? deal(scenario, out, diags) : ERR_INVALID;
     int validation = cut_validation(scenario, out, diags);
-    int shapes = check_model(scenario, out, diags);
-    status = status ? status : validation ? validation : shapes;
+    int shapes = scenario->session_usable ? check_model(scenario, out, diags) : ERR_INVALID;
+    int status = dealt ? dealt : validation ? validation : shapes;
     if (status)
         scenario_data_fini(out);
     return status;

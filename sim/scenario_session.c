@@ -98,19 +98,31 @@ static void check_same_parent(const struct scenario_reading *r, struct yaml_node
                    "`benchmark_config.model_dir` must lie beside `server_training_config.model_dir` (%s)", model);
 }
 
+/* Enough of it to be looked at more closely, whatever else is wrong. */
+static bool is_complete(const struct session_config *config)
+{
+    return config->server_training_config.model_dir && config->client_training_config.model_id &&
+           config->client_training_config.dataset;
+}
+
 void scenario_read_session(const struct scenario_reading *r)
 {
     struct scenario *s = r->scenario;
     struct yaml_node session = find_session(r);
     struct session_check_context context = {.root = session};
+    size_t before = diags_errors(r->diags);
 
-    if (!session.doc || params_read(&session_config_table, session, &s->session, r->diags))
+    if (!session.doc)
         return;
+    params_read(&session_config_table, session, &s->session, r->diags);
     session_config_check(&s->session, session, r->diags);
     complete(s, session);
     check_same_parent(r, session);
+    if (!is_complete(&s->session))
+        return;
     if (fs_is_dir(s->session.server_training_config.model_dir) &&
         session_apply_model_folder(&s->session, s->session.server_training_config.model_dir, r->diags))
         return;
     session_check(&s->session, yaml_place(session), &context, r->diags);
+    s->session_usable = diags_errors(r->diags) == before;
 }

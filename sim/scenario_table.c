@@ -1,11 +1,12 @@
 #include "sim/scenario.h"
 
-#define AT(member)       offsetof(struct scenario_keys, member)
-#define DATA(member)     offsetof(struct data_keys, member)
-#define BROKER(member)   offsetof(struct broker_keys, member)
-#define STATE(member)    offsetof(struct state_keys, member)
-#define RECORDED(member) offsetof(struct recorded_keys, member)
-#define NUM(rows)        (sizeof(rows) / sizeof *(rows))
+#define AT(member)        offsetof(struct scenario_keys, member)
+#define DATA(member)      offsetof(struct data_keys, member)
+#define BROKER(member)    offsetof(struct broker_keys, member)
+#define STATE(member)     offsetof(struct state_keys, member)
+#define HEARTBEAT(member) offsetof(struct heartbeat_keys, member)
+#define RECORDED(member)  offsetof(struct recorded_keys, member)
+#define NUM(rows)         (sizeof(rows) / sizeof *(rows))
 
 static const char *const locations[] = {"inmemory", "redis", NULL};
 static const char *const clocks[] = {"real", NULL};
@@ -24,6 +25,18 @@ static const struct param state_rows[] = {
 static const struct param_table state_table = {
     .name = "state", .help = "The leader's state store, as in its own file.",
     .rows = state_rows, .num_rows = NUM(state_rows), .size = sizeof(struct state_keys),
+};
+
+static const struct param heartbeat_rows[] = {
+    {.name = "interval", .type = PARAM_DURATION, .offset = HEARTBEAT(interval_s), .fallback = "5", .min = 0.01, .max = 86400, .flags = PARAM_OURS,
+     .help = "how often a client tells that it lives"},
+    {.name = "misses", .type = PARAM_INT, .offset = HEARTBEAT(misses), .fallback = "5", .min = 1, .max = 1000, .flags = PARAM_OURS,
+     .help = "after missing so many, and two seconds more, it counts as gone"},
+};
+
+static const struct param_table heartbeat_table = {
+    .name = "heartbeat", .help = "How soon the leader misses a client that is silent; one whose process ends is missed at once.",
+    .rows = heartbeat_rows, .num_rows = NUM(heartbeat_rows), .size = sizeof(struct heartbeat_keys),
 };
 
 static const struct param recorded_rows[] = {
@@ -57,6 +70,8 @@ static const struct param rows[] = {
      .help = "`embedded`: a mosquitto of its own on a free port of the loopback; or {host, port, ...} of one that runs"},
     {.name = "state", .type = PARAM_SECTION, .offset = AT(state), .table = &state_table, .flags = PARAM_OURS,
      .help = "the leader's state store"},
+    {.name = "heartbeat", .type = PARAM_SECTION, .offset = AT(heartbeat), .table = &heartbeat_table, .flags = PARAM_OURS,
+     .help = "how soon a silent client is missed"},
     {.name = "fleet", .type = PARAM_LIST, .offset = AT(fleet), .table = &fleet_group_table, .flags = PARAM_OURS,
      .help = "groups of unlike devices; absent: all are nominal"},
     {.name = "session", .type = PARAM_NODE, .offset = AT(session), .flags = PARAM_OURS,

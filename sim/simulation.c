@@ -156,10 +156,9 @@ static int load(struct simulation *s, struct diags *diags)
 {
     int status = scenario_load(s->options->path, s->options->overrides, &s->scenario, diags);
 
-    if (status == OK)
-        status = scenario_load_data(&s->scenario, &s->data, diags);
+    int data = scenario_load_data(&s->scenario, &s->data, diags);
     diags_print(diags, stderr);
-    return status;
+    return status ? status : data;
 }
 
 /* From a checked scenario to the exit code. */

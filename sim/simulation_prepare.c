@@ -115,10 +115,20 @@ static void name_role(const struct simulation *s, struct process *process, const
     snprintf(process->log_path, sizeof process->log_path, "%s/%s.log", s->folder.logs, name);
 }
 
+/* Looked at before there is a folder: what is missing then leaves nothing behind. */
+static int check_broker(const struct simulation *s, struct error *err)
+{
+    if (s->scenario.embedded_broker)
+        return broker_is_installed(err);
+    return broker_probe(s->scenario.broker.host, (int)s->scenario.broker.port, err);
+}
+
 int simulation_prepare(struct simulation *s, const struct supervisor_hooks *hooks, struct error *err)
 {
     int status = raise_descriptors(s->num_clients, err);
 
+    if (status == OK)
+        status = check_broker(s, err);
     if (status == OK)
         status = run_folder_make(&s->folder, s->options->out_dir, s->scenario.keys.name, err);
     if (status == OK)

@@ -1,8 +1,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/leader_config.h"
 #include "sim/simulation_internal.h"
+
+enum { REASON_LIMIT_S = 5 };
 
 static void say(void *context, const char *line)
 {
@@ -11,17 +12,10 @@ static void say(void *context, const char *line)
     progress_say(&s->progress, "%s", line);
 }
 
-/* The leader takes so long at most to miss somebody who says nothing, and then some for a busy machine. */
-static double notice_limit_s(void)
+/* The leader takes so long at most to miss somebody who says nothing; and a minute for a busy machine. */
+static double notice_limit_s(const struct heartbeat_keys *heartbeat)
 {
-    struct leader_config config;
-
-    params_defaults(&leader_config_table, &config);
-    double limit = config.comm_config.mqtt.mqtt_heartbeat_interval_s *
-                       (double)config.comm_config.mqtt.max_heartbeat_miss_threshold +
-                   62;
-    params_free(&leader_config_table, &config);
-    return limit;
+    return heartbeat->interval_s * (double)heartbeat->misses + 62;
 }
 
 static int make_faults(struct simulation *s, struct error *err)
@@ -34,7 +28,7 @@ static int make_faults(struct simulation *s, struct error *err)
         .start_client = simulation_start_client,
         .say = say,
         .context = s,
-        .notice_limit_s = notice_limit_s(),
+        .notice_limit_s = notice_limit_s(&s->scenario.keys.heartbeat),
     };
     struct fault_setting setting = {
         .plans = s->scenario.faults,
@@ -67,6 +61,25 @@ static int judge_submitter(const struct simulation *s, struct error *err)
     return ERR_UNAVAILABLE;
 }
 
+static bool leader_has_ended(void *context)
+{
+    const struct simulation *s = context;
+
+    return s->leader.state == PROCESS_ENDED;
+}
+
+/* A leader that dies breaks the submitter's connection first: its end, which says more, is on its way to us. */
+static int await_better_reason(struct simulation *s, struct error *err)
+{
+    uint32_t stage = atomic_load(&shared_leader(s->shared)->session_stage);
+    bool leader_spoke = stage == STAGE_FINISHED || stage == STAGE_FAILED;
+
+    if (s->submitter.exit_code == 0 || leader_spoke)
+        return OK;
+    int status = supervisor_wait(s->supervisor, leader_has_ended, s, REASON_LIMIT_S * SECOND, err);
+    return status == ERR_DEADLINE ? OK : status;
+}
+
 int simulation_run_session(struct simulation *s, struct error *err)
 {
     struct process_entry entry = {.run = submit_process_run, .context = s};
@@ -80,6 +93,8 @@ int simulation_run_session(struct simulation *s, struct error *err)
     status = supervisor_start(s->supervisor, &s->submitter, entry, err);
     if (status == OK)
         status = supervisor_wait(s->supervisor, session_is_over, s, 0, err);
+    if (status == OK)
+        status = await_better_reason(s, err);
     s->session_ended_ns = simulation_now_ns();
     s->session_runs = false;
     size_t missed = fault_runner_end(s->faults);

@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""What a run says of itself: expectations, bad input, things that are missing."""
+
+import os
+import socket
+import subprocess
+import tempfile
+import xml.etree.ElementTree
+
+from harness import BASE, FLOSIM, Run, main, require
+
+HERE = os.path.dirname(BASE)
+
+
+def refused(arguments, *complaints, env=None):
+    """Exit code 2, these lines and no others, nothing left behind."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run([FLOSIM, *arguments], cwd=folder, env=env, capture_output=True, text=True, timeout=120)
+        require(done.returncode == 2, f"exit code {done.returncode} for {arguments}:\n{done.stdout}{done.stderr}")
+        found = done.stderr.splitlines()
+        require(found == list(complaints), "found:\n" + "\n".join(found) + "\nexpected:\n" + "\n".join(complaints))
+        require(not os.listdir(folder), f"left behind: {os.listdir(folder)}")
+
+
+def a_false_expectation():
+    with Run(BASE, "--set", "expect=[rounds == 4, accuracy >= 99.5, wall_s < 1h]") as run:
+        run.expect_exit(1)
+        require("PASS  expected rounds == 4, found 4\n" in run.text, run.text)
+        require("FAIL  expected accuracy >= 99.5, found " in run.text, run.text)
+        suite = xml.etree.ElementTree.fromstring(run.file("junit.xml"))
+        require((suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "0"), run.file("junit.xml"))
+        require([c.find("failure") is not None for c in suite] == [False, True, False], run.file("junit.xml"))
+
+
+def quiet_says_only_what_went_wrong():
+    with Run(BASE, "--quiet") as run:
+        run.expect_exit(0)
+        require(run.text == "", run.text)
+    with Run(BASE, "--quiet", "--set", "expect=[rounds == 5]") as run:
+        run.expect_exit(1)
+        require(run.text.splitlines()[0] == "FAIL  expected rounds == 5, found 4", run.text)
+
+
+def every_error_at_once():
+    path = os.path.join(HERE, "bad.yaml")
+    refused([path],
+            f"{path}:2:7: `name`: `bad/name` must do for a folder's name",
+            f"{path}:3:1: unknown key `sed`; did you mean `seed`?",
+            f"{path}:5:8: `slots` must be an integer, found `many`",
+            f"{path}:6:16: `source`: unknown source `fashion-mnst`; did you mean `fashion-mnist`?",
+            f"{path}:7:9: `broker` must be `embedded` or a mapping such as {{host: localhost, port: 1883}}, found `nowhere`",
+            f"{path}:9:3: `fleet`: the shares add to 1.1, not to 1",
+            f"{path}:10:5: `fleet`: group `a` is described twice",
+            f"{path}:10:28: unknown key `sped` in `fleet`; did you mean `speed`?",
+            f"{path}:12:39: there is no model folder `nowhere`",
+            f"{path}:13:68: `client_training_config.learning_rate` must be above 0 and at most 1000000, found `-1`",
+            f"{path}:13:87: unknown loss_function `crossentrop`; did you mean `crossentropy`?",
+            f"{path}:15:13: `round`: 9 lies beyond num_training_rounds (5)",
+            f"{path}:15:20: `do`: unknown fault `kil`; did you mean `kill`?",
+            f"{path}:17:5: `acuracy >= 80`: unknown metric `acuracy`; did you mean `accuracy`?")
+
+
+def errors_of_options_name_the_option():
+    refused(["--clients", "none", BASE], "--set clients=none: `clients` must be an integer, found `none`")
+    refused(["--set", "session.client_training_config.epochs=0", BASE],
+            "--set session.client_training_config.epochs=0: `client_training_config.epochs` must be between 1 and 1000000, "
+            "found `0`")
+
+
+def an_impossible_partition():
+    refused(["--set", "data.samples_per_client=2000", BASE],
+            f"{BASE}:8:3: `data`: scheme iid: 6 clients with samples_per_client 2000 need more than the 3402 training items "
+            "that there are; take samples_per_client 567 or less, or at most 1 clients")
+
+
+def shapes_that_do_not_fit():
+    refused(["--set", "session.server_training_config.model_dir=../../models/LeNet5", BASE],
+            f"{BASE}:8:3: `data`: an item is [60], but the model takes [1, 32, 32]; `padding` and the model's `input` must fit")
+
+
+def missing_files():
+    refused(["/nonexistent/scenario.yaml"], "cannot open /nonexistent/scenario.yaml: No such file or directory")
+    refused(["--set", "session=null", "--set", "session_file=absent.yaml", BASE],
+            "--set session_file=absent.yaml: `session_file`: there is no absent.yaml")
+
+
+def no_mosquitto():
+    """Looked for in PATH and where Debian puts it: so only where it can be hidden."""
+    hide = ["unshare", "--mount", "sh", "-c", 'mount --bind /dev/null /usr/sbin/mosquitto && exec "$@"', "sh"]
+    if os.geteuid() or subprocess.run(hide + ["true"], capture_output=True).returncode:
+        print("skipped: no_mosquitto (cannot hide the program)")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(hide + [FLOSIM, BASE], cwd=folder, capture_output=True, text=True, timeout=120)
+        require(done.returncode == 2, done.stderr)
+        require("flosim: mosquitto is not installed: `apt-get install mosquitto`" in done.stderr, done.stderr)
+        require(not os.listdir(folder), os.listdir(folder))
+
+
+def no_broker():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        refused(["--set", f"broker={{host: 127.0.0.1, port: {port}}}", BASE],
+                f"flosim: no broker at 127.0.0.1:{port}: Connection refused; start one, or use `broker: embedded`")
+
+
+def a_folder_in_use():
+    with Run(BASE) as run:
+        os.makedirs(run.out, exist_ok=True)
+        run.finish()
+    with tempfile.TemporaryDirectory() as folder:
+        open(os.path.join(folder, "something"), "w").close()
+        done = subprocess.run([FLOSIM, "--out", folder, BASE], capture_output=True, text=True, timeout=120)
+        require(done.returncode == 2, done.stderr)
+        require(done.stderr == f"flosim: run folder: --out {folder}: the folder is not empty; name a new one\n", done.stderr)
+
+
+def a_session_in_a_file():
+    with Run(os.path.join(HERE, "session_file.yaml"), "--set", "session.client_training_config.epochs=2") as run:
+        run.expect_exit(0)
+        require(b"epochs: 2" in run.file("session.yaml"), "the override of the session file was lost")
+
+
+def an_asynchronous_session():
+    with Run(os.path.join(HERE, "fedasync.yaml")) as run:
+        run.expect_exit(0)
+
+
+main([a_false_expectation, quiet_says_only_what_went_wrong, every_error_at_once, errors_of_options_name_the_option,
+      an_impossible_partition, shapes_that_do_not_fit, missing_files, no_mosquitto, no_broker, a_folder_in_use,
+      a_session_in_a_file, an_asynchronous_session])

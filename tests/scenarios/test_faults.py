@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""Each fault on real processes, its effect seen from outside, and what must hold in spite of it."""
+
+import csv
+import io
+
+from harness import BASE, Run, main, require
+
+
+def rounds_of(run):
+    return list(csv.DictReader(io.StringIO(run.file("rounds.csv").decode())))
+
+
+def no_fault():
+    with Run(BASE) as run:
+        run.expect_exit(0)
+        require([r["merged"] for r in rounds_of(run)] == ["6"] * 4, run.file("rounds.csv"))
+        require("24 sent = 24 merged + 0 refused + 0 failed" in run.text, run.text)
+
+
+def kill_is_for_good():
+    with Run(BASE, "--set", "faults=[{round: 2, do: kill, clients: 2}]", "--set",
+             "expect=[rounds == 4, clients_failed == 2, clients_crashed == 0]") as run:
+        run.expect_exit(0)
+        require([(r["selected"], r["merged"], r["failed"]) for r in rounds_of(run)]
+                == [("6", "6", "0"), ("6", "4", "2"), ("4", "4", "0"), ("4", "4", "0")], run.file("rounds.csv"))
+        require(len(run.events("fault-strikes")) == 2, "the victims are not in events.jsonl")
+
+
+def kill_for_a_time():
+    with Run(BASE, "--set", "faults=[{round: 2, do: kill, clients: [3], for: 10ms}, {round: 3, do: restart, clients: [1]}]",
+             "--set", "session.server_training_config.num_training_rounds=200", "--set", "expect=[]") as run:
+        run.expect_exit(0)
+        require({e["client"] for e in run.events("fault-recovered")} == {1, 3}, "the victim did not come back")
+        require(rounds_of(run)[-1]["merged"] == "6", "not everybody trains in the last round")
+
+
+def restart_comes_back_in_the_same_round():
+    with Run(BASE, "--set", "faults=[{round: 2, do: restart, clients: 50%}]") as run:
+        run.expect_exit(0)
+        require([(r["selected"], r["merged"]) for r in rounds_of(run)]
+                == [("6", "6"), ("6", "3"), ("6", "6"), ("6", "6")], run.file("rounds.csv"))
+
+
+def stop_for_a_time_loses_nothing():
+    with Run(BASE, "--set", "faults=[{round: 2, do: stop, clients: 1, for: 100ms}]") as run:
+        run.expect_exit(0)
+        require([r["merged"] for r in rounds_of(run)] == ["6"] * 4, run.file("rounds.csv"))
+        require(len(run.events("fault-recovered")) == 1, "nothing is said of its end")
+
+
+def a_stopped_client_is_missed():
+    with Run(BASE, "--set", "faults=[{round: 2, do: stop, clients: 1}]", "--set",
+             "heartbeat={interval: 200ms, misses: 2}") as run:
+        run.expect_exit(0)
+        require([r["merged"] for r in rounds_of(run)] == ["6", "5", "5", "5"], run.file("rounds.csv"))
+
+
+def at_a_time():
+    with Run(BASE, "--set", "faults=[{at: 0s, do: kill, clients: [1, 2]}]", "--set",
+             "expect=[rounds == 4, clients_failed == 2]") as run:
+        run.expect_exit(0)
+        require({e["client"] for e in run.events("fault-strikes")} == {1, 2}, "other victims")
+
+
+def several_in_one_round_strike_different_clients():
+    with Run(BASE, "--set",
+             "faults=[{round: 3, do: kill, clients: 2}, {round: 3, do: restart, clients: 2}, {round: 4, do: kill, clients: 1}]"
+             ) as run:
+        run.expect_exit(0)
+        struck = [e["client"] for e in run.events("fault-strikes")][:4]
+        require(len(set(struck)) == 4, f"struck {struck}")
+        require([r["merged"] for r in rounds_of(run)] == ["6", "6", "2", "3"], run.file("rounds.csv"))
+
+
+def victims_without_a_slot_get_theirs():
+    """All victims halt after their first mini-batch although there is one slot: each gives it up at its halt."""
+    with Run(BASE, "--slots", "1", "--set", "faults=[{round: 2, do: kill, clients: 4}]") as run:
+        run.expect_exit(0)
+        require([r["merged"] for r in rounds_of(run)] == ["6", "2", "2", "2"], run.file("rounds.csv"))
+
+
+def a_fault_that_never_strikes_is_told():
+    with Run(BASE, "--set", "faults=[{at: 1h, do: kill, clients: 1}]") as run:
+        run.expect_exit(0)
+        require("1 fault(s) never struck" in run.text, run.text)
+
+
+main([no_fault, kill_is_for_good, kill_for_a_time, restart_comes_back_in_the_same_round, stop_for_a_time_loses_nothing,
+      a_stopped_client_is_missed, at_a_time, several_in_one_round_strike_different_clients,
+      victims_without_a_slot_get_theirs, a_fault_that_never_strikes_is_told])

@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""Whatever is killed, nobody stays behind, and the exit code says what happened. As root also as another user."""
+
+import os
+import signal
+
+from harness import BASE, Run, interrupt, main, require
+
+NOBODY = 65534
+LONG = ["--set", "session.server_training_config.num_training_rounds=100000", "--set", "expect=[]"]
+users = [None]
+
+
+def started(*args):
+    for user in users:
+        run = Run(BASE, *LONG, *args, user=user)
+        run.read_until("round   2/")
+        everybody = run.processes()
+        names = set(everybody.values())
+        require({"leader", "client-000", "client-005", "mosquitto"} <= names, f"only {names} run")
+        yield run, everybody
+
+
+def supervisor_killed():
+    for run, everybody in started():
+        with run:
+            run.process.kill()
+            run.process.wait()
+            run.expect_nobody_left(everybody)
+
+
+def broker_killed():
+    for run, everybody in started():
+        with run:
+            os.kill(run.pid_of("mosquitto"), signal.SIGKILL)
+            run.expect_exit(3)
+            require("the broker ended by itself (killed by SIGKILL)" in run.text, run.text)
+            run.expect_nobody_left(everybody)
+
+
+def leader_killed():
+    for run, everybody in started():
+        with run:
+            os.kill(run.pid_of("leader"), signal.SIGSEGV)
+            run.expect_exit(3)
+            require("the leader ended by itself (killed by SIGSEGV)" in run.text, run.text)
+            require("leader" in run.text and "INFO" in run.text, "no tail of its log")
+            run.expect_nobody_left(everybody)
+
+
+def client_killed():
+    """The session goes on without it; the run says so."""
+    for run, everybody in started():
+        with run:
+            os.kill(run.pid_of("client-003"), signal.SIGKILL)
+            run.read_until("client-003 ended by itself (killed by SIGKILL)")
+            run.read_until("5 selected, 5 merged")
+            interrupt(run.process.pid)
+            run.expect_exit(130)
+            run.expect_nobody_left(everybody)
+
+
+def interrupted(signo):
+    for run, everybody in started():
+        with run:
+            interrupt(run.process.pid, signo)
+            run.expect_exit(130)
+            run.expect_nobody_left(everybody)
+            files = set(os.listdir(run.out))
+            require({"model.safetensors", "clients.csv", "rounds.csv", "junit.xml", "events.jsonl"} <= files, files)
+            require("tmp" not in files, "the roles' folders are still there")
+
+
+def interrupted_by_ctrl_c():
+    interrupted(signal.SIGINT)
+
+
+def interrupted_by_sigterm():
+    interrupted(signal.SIGTERM)
+
+
+def interrupted_while_a_fault_holds_the_round():
+    for run, everybody in started("--set", "faults=[{round: 3, do: stop, clients: 2}]"):
+        with run:
+            run.read_until("fault 1: stop in round 3")
+            interrupt(run.process.pid)
+            run.expect_exit(130)
+            run.expect_nobody_left(everybody)
+
+
+if os.geteuid() == 0 and os.stat(os.path.dirname(BASE)).st_mode & 0o005:
+    users.append(NOBODY)
+main([supervisor_killed, broker_killed, leader_killed, client_killed, interrupted_by_ctrl_c, interrupted_by_sigterm,
+      interrupted_while_a_fault_holds_the_round])
