@@ -85,10 +85,11 @@ static void hand_over(struct strategy_args *self)
         const struct flosim_param *row = &self->params->rows[i];
         void *to = (char *)self->values + row->offset;
         const union slot *slot = &self->slots[i];
-        int boolean = slot->boolean;
+        int boolean;
 
         switch (row->type) {
         case FLOSIM_BOOL:
+            boolean = slot->boolean;
             memcpy(to, &boolean, sizeof boolean);
             break;
         case FLOSIM_INT:
