@@ -72,7 +72,7 @@ start_broker() {
     exit 1
 }
 
-rest_port() { rest=$(sed -n 's/.*:\([0-9]*\)$/\1/p' "$dir/leader.out"); [ -n "$rest" ]; }
+rest_port() { rest=$(sed -n "s/.*:\([0-9]*\)$/\1/p" "$dir/leader.out" 2>/dev/null); [ -n "$rest" ]; }
 
 # start_leader [--set ...]: sets leader_pid and rest.
 start_leader() {
