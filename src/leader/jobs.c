@@ -301,6 +301,40 @@ static void answer_waiting(struct leader *leader, const struct session *session)
     }
 }
 
+/* A session's weights may be gigabytes: giving them back would hold up the loop. */
+struct freeing {
+    struct executor_task task;
+    struct session *session;
+};
+
+static void free_session(struct executor_task *task)
+{
+    struct freeing *self = CONTAINER_OF(task, struct freeing, task);
+
+    session_free(self->session);
+    self->session = NULL;
+}
+
+static void freed(struct executor_task *task)
+{
+    struct freeing *self = CONTAINER_OF(task, struct freeing, task);
+
+    session_free(self->session); /* where the task was not run any more */
+    free(self);
+}
+
+static void free_elsewhere(struct leader *leader, struct session *session)
+{
+    struct freeing *self = malloc(sizeof *self);
+
+    if (!self) {
+        session_free(session);
+        return;
+    }
+    *self = (struct freeing){.task = {.run = free_session, .done = freed}, .session = session};
+    executor_submit(leader->executor, &self->task);
+}
+
 static void over(void *context, struct session *session)
 {
     struct leader *leader = context;
@@ -308,7 +342,7 @@ static void over(void *context, struct session *session)
     leader->session = NULL;
     remember(leader, session);
     answer_waiting(leader, session);
-    session_free(session);
+    free_elsewhere(leader, session);
     if (leader->leaving)
         leader_left(leader);
 }

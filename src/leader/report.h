@@ -13,8 +13,8 @@ struct report {
     struct event_log events;
 };
 
-/* Make the folder and begin its files. origin_ns: t = 0 of an events.jsonl that others write too, on `clock`; 0: the file
- * is ours alone, replaces an earlier one, and begins now. */
+/* Make the folder and begin its files. origin_ns: t = 0 of an events.jsonl that others write too, on `clock`; 0: the
+ * file is ours alone, replaces an earlier one, and begins now. */
 int report_open(struct report *report, const char *dir, const struct clock *clock, uint64_t origin_ns,
                 const struct session_config *config, struct error *err);
 

@@ -22,7 +22,7 @@ static void file_answered(void *context, struct link_reply *reply)
 static int send_file(struct session_job *job, struct client_link *link, struct error *err)
 {
     const struct model_file *file = &job->files->files[job->next_file];
-    double timeout_s = session_transfer_allowance_s(job->session, blob_size(file->data), job->session->training);
+    double timeout_s = session_transfer_allowance_s(blob_size(file->data), job->session->training);
     int status = link->ops->send_model(link, job->files->id, file->name, file->data, timeout_s, file_answered, job);
 
     return status == OK ? OK : FAIL(err, status, "the model file %s could not be sent", file->name);

@@ -178,7 +178,7 @@ void session_job_fail(struct session_job *job, const struct error *err); /* whil
 void session_job_answered(struct session_job *job, struct link_reply *reply);
 void session_job_leave(struct session_job *job); /* out of the list of jobs under way */
 void session_drain(struct session *session);
-double session_transfer_allowance_s(const struct session *session, size_t bytes, size_t clients);
+double session_transfer_allowance_s(size_t bytes, size_t clients);
 
 /* session_distribute.c: model files, then the job's own request. */
 void session_job_begin(struct session_job *job);

@@ -75,6 +75,7 @@ struct line_task {
     struct executor_task task;
     struct session *session;
     char line[512];
+    struct blob *old_model; /* given back here: hundreds of megabytes would hold up the loop */
     struct error error;
 };
 
@@ -82,6 +83,8 @@ static void append_line(struct executor_task *task)
 {
     struct line_task *self = CONTAINER_OF(task, struct line_task, task);
 
+    blob_unref(self->old_model);
+    self->old_model = NULL;
     report_round(&self->session->setup->report, self->line, &self->error);
 }
 
@@ -92,6 +95,7 @@ static void line_done(struct executor_task *task)
 
     if (self->error.status != OK)
         log_write(session->env.log, LOG_WARN, "session", "%s", self->error.message);
+    blob_unref(self->old_model);
     free(self);
     session_task_done(session);
 }
@@ -107,7 +111,8 @@ static int put_value(char *at, size_t room, const json_t *json, const char *key)
     return snprintf(at, room, ",");
 }
 
-static void write_line(struct session *session, const json_t *json)
+/* Takes the old model. */
+static void write_line(struct session *session, const json_t *json, struct blob *old_model)
 {
     static const char *const keys[] = {"round",          "selected",   "merged",         "refused",
                                        "failed",         "accuracy",   "loss",           "train_loss",
@@ -117,8 +122,11 @@ static void write_line(struct session *session, const json_t *json)
     struct loop_lag lag;
     size_t used = 0;
 
-    if (!self)
+    if (!self) {
+        blob_unref(old_model);
         return;
+    }
+    self->old_model = old_model;
     for (size_t i = 0; i < sizeof keys / sizeof *keys && used < sizeof self->line; i++)
         used += (size_t)put_value(self->line + used, sizeof self->line - used, json, keys[i]);
     loop_lag(session->env.loop, &lag);
@@ -177,8 +185,8 @@ void session_round_finished(struct session *session, struct new_model *model)
     struct round_summary summary;
     json_t *json;
     int64_t round = session->version;
+    struct blob *old_model = session->image;
 
-    blob_unref(session->image);
     session->image = model->image;
     session->version++;
     session->attempt = 0;
@@ -189,9 +197,10 @@ void session_round_finished(struct session *session, struct new_model *model)
         if (json_array_size(session->rounds) >= ROUNDS_SHOWN)
             json_array_remove(session->rounds, 0);
         json_array_append(session->rounds, json);
-        write_line(session, json);
-        session_emit(session, "round", json);
     }
+    write_line(session, json, old_model);
+    if (json)
+        session_emit(session, "round", json);
     log_round(session, model);
     next_counts(session);
     if (session->phase != PHASE_RUNNING)

@@ -15,8 +15,7 @@ static double deadline_s(const struct session *session)
 
     if (limit_s <= 0)
         return timeout_s;
-    own_s =
-        limit_s * (double)turns + session_transfer_allowance_s(session, blob_size(session->image), session->training);
+    own_s = limit_s * (double)turns + session_transfer_allowance_s(blob_size(session->image), session->training);
     return own_s < timeout_s ? own_s : timeout_s;
 }
 
