@@ -60,7 +60,7 @@ static char *written(const struct param_table *table, const void *values)
 static void read_again(const struct param_table *table, const char *text)
 {
     struct diags *diags = diags_new();
-    struct yaml_doc *doc;
+    struct yaml_doc *doc = NULL;
     void *values = calloc(1, table->size);
 
     must(diags && values && !yaml_load_text(text, strlen(text), "again", 0, &doc, diags));
