@@ -23,21 +23,21 @@ static const char *const phases[] = {"training", NULL};
 
 // clang-format off
 static const struct param rows[] = {
-    {.name = "round", .type = PARAM_INT, .offset = AT(round), .min = 1, .max = 1e9, .flags = PARAM_OURS,
-     .help = "strike in this round (the first is 1): a barrier, so that it repeats exactly"},
-    {.name = "phase", .type = PARAM_CHOICE, .offset = AT(phase), .choices = phases, .fallback = "training", .flags = PARAM_OURS,
-     .help = "where in the round: `training` is after the victim's first mini-batch and before its answer"},
-    {.name = "at", .type = PARAM_DURATION, .offset = AT(at_s), .min = 0, .max = 1e9, .flags = PARAM_OURS,
-     .help = "or strike so long after the session began"},
-    {.name = "do", .type = PARAM_STRING, .offset = AT(kind), .flags = PARAM_REQUIRED | PARAM_OURS,
-     .help = "what happens: a kind of fault"},
-    {.name = "clients", .type = PARAM_NODE, .offset = AT(clients), .flags = PARAM_OURS,
-     .help = "to whom: a number (5) or share (10%) drawn by the seed from the clients that train in the round, or from all "
-             "with `at:`; a list of client numbers ([0, 3]); or all"},
-    {.name = "group", .type = PARAM_STRING, .offset = AT(group), .flags = PARAM_OURS,
-     .help = "only clients of this group of the fleet"},
-    {.name = "for", .type = PARAM_DURATION, .offset = AT(for_s), .min = 0.001, .max = 1e9, .flags = PARAM_OURS,
-     .help = "take it back after this time; absent: it lasts"},
+    {.name = "round", .type = PARAM_INT, .offset = AT(round), .min = 1, .max = 1e9,
+     .help = "Strike in this round (the first is 1): a barrier, so that it repeats exactly."},
+    {.name = "phase", .type = PARAM_CHOICE, .offset = AT(phase), .choices = phases, .fallback = "training",
+     .help = "Where in the round: `training` is after the victim's first mini-batch and before its answer."},
+    {.name = "at", .type = PARAM_DURATION, .offset = AT(at_s), .min = 0, .max = 1e9,
+     .help = "Or strike so long after the session began."},
+    {.name = "do", .type = PARAM_STRING, .offset = AT(kind), .flags = PARAM_REQUIRED,
+     .help = "What happens: a kind of fault."},
+    {.name = "clients", .type = PARAM_NODE, .offset = AT(clients),
+     .help = "To whom: a number (5) or share (10%) drawn by the seed from the clients that train in the round, or from all "
+             "with `at:`; a list of client numbers ([0, 3]); or all."},
+    {.name = "group", .type = PARAM_STRING, .offset = AT(group),
+     .help = "Only clients of this group of the fleet."},
+    {.name = "for", .type = PARAM_DURATION, .offset = AT(for_s), .min = 0.001, .max = 1e9,
+     .help = "Take it back after this time; absent: it lasts."},
 };
 // clang-format on
 

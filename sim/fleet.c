@@ -8,18 +8,18 @@
 
 // clang-format off
 static const struct param rows[] = {
-    {.name = "group", .type = PARAM_STRING, .offset = AT(group), .flags = PARAM_REQUIRED | PARAM_OURS,
-     .help = "name of the group"},
-    {.name = "share", .type = PARAM_FRACTION, .offset = AT(share), .flags = PARAM_REQUIRED | PARAM_OURS,
-     .help = "its share of the clients; all shares add to 1"},
-    {.name = "speed", .type = PARAM_DOUBLE, .offset = AT(speed), .fallback = "0", .min = 0, .max = 1e6, .flags = PARAM_OURS,
-     .help = "how many times as fast as a device of 10 GFLOP/s; 0: that fast, and never made to wait"},
-    {.name = "uplink", .type = PARAM_RATE, .offset = AT(uplink), .fallback = "0", .flags = PARAM_OURS,
-     .help = "rate from the device to the leader; 0: without limit"},
-    {.name = "downlink", .type = PARAM_RATE, .offset = AT(downlink), .fallback = "0", .flags = PARAM_OURS,
-     .help = "rate from the leader to the device; 0: without limit"},
-    {.name = "latency", .type = PARAM_DURATION, .offset = AT(latency), .fallback = "0", .min = 0, .max = 3600, .flags = PARAM_OURS,
-     .help = "one way, both ways alike"},
+    {.name = "group", .type = PARAM_STRING, .offset = AT(group), .flags = PARAM_REQUIRED,
+     .help = "Name of the group."},
+    {.name = "share", .type = PARAM_FRACTION, .offset = AT(share), .flags = PARAM_REQUIRED,
+     .help = "Its share of the clients; all shares add to 1."},
+    {.name = "speed", .type = PARAM_DOUBLE, .offset = AT(speed), .fallback = "0", .min = 0, .max = 1e6,
+     .help = "How many times as fast as a device of 10 GFLOP/s; 0: that fast, and never made to wait."},
+    {.name = "uplink", .type = PARAM_RATE, .offset = AT(uplink), .fallback = "0",
+     .help = "Rate from the device to the leader; 0: without limit."},
+    {.name = "downlink", .type = PARAM_RATE, .offset = AT(downlink), .fallback = "0",
+     .help = "Rate from the leader to the device; 0: without limit."},
+    {.name = "latency", .type = PARAM_DURATION, .offset = AT(latency), .fallback = "0", .min = 0, .max = 3600,
+     .help = "One way, both ways alike."},
 };
 // clang-format on
 

@@ -15,11 +15,11 @@ static const char *const times[] = {"modelled", "measured", NULL};
 // clang-format off
 static const struct param state_rows[] = {
     {.name = "state_location", .type = PARAM_CHOICE, .offset = STATE(state_location), .choices = locations, .fallback = "inmemory",
-     .help = "where the leader keeps its state"},
+     .help = "Where the leader keeps its state."},
     {.name = "state_hostname", .type = PARAM_STRING, .offset = STATE(state_hostname), .fallback = "localhost",
-     .help = "host of the state store"},
+     .help = "Host of the state store."},
     {.name = "state_port", .type = PARAM_INT, .offset = STATE(state_port), .fallback = "6379", .min = 1, .max = 65535,
-     .help = "port of the state store"},
+     .help = "Port of the state store."},
 };
 
 static const struct param_table state_table = {
@@ -28,10 +28,10 @@ static const struct param_table state_table = {
 };
 
 static const struct param heartbeat_rows[] = {
-    {.name = "interval", .type = PARAM_DURATION, .offset = HEARTBEAT(interval_s), .fallback = "5", .min = 0.01, .max = 86400, .flags = PARAM_OURS,
-     .help = "how often a client tells that it lives"},
-    {.name = "misses", .type = PARAM_INT, .offset = HEARTBEAT(misses), .fallback = "5", .min = 1, .max = 1000, .flags = PARAM_OURS,
-     .help = "after missing so many, and two seconds more, it counts as gone"},
+    {.name = "interval", .type = PARAM_DURATION, .offset = HEARTBEAT(interval_s), .fallback = "5", .min = 0.01, .max = 86400,
+     .help = "How often a client tells that it lives."},
+    {.name = "misses", .type = PARAM_INT, .offset = HEARTBEAT(misses), .fallback = "5", .min = 1, .max = 1000,
+     .help = "After missing so many, and two seconds more, it counts as gone."},
 };
 
 static const struct param_table heartbeat_table = {
@@ -40,12 +40,12 @@ static const struct param_table heartbeat_table = {
 };
 
 static const struct param recorded_rows[] = {
-    {.name = "flosim", .type = PARAM_STRING, .offset = RECORDED(flosim), .flags = PARAM_OURS, .help = "version of flosim"},
-    {.name = "openblas", .type = PARAM_STRING, .offset = RECORDED(openblas), .flags = PARAM_OURS, .help = "version of OpenBLAS"},
-    {.name = "kernels", .type = PARAM_STRING, .offset = RECORDED(kernels), .flags = PARAM_OURS,
-     .help = "OpenBLAS' kernel set on this machine"},
-    {.name = "grpc", .type = PARAM_STRING, .offset = RECORDED(grpc), .flags = PARAM_OURS, .help = "version of gRPC"},
-    {.name = "machine", .type = PARAM_STRING, .offset = RECORDED(machine), .flags = PARAM_OURS, .help = "architecture"},
+    {.name = "flosim", .type = PARAM_STRING, .offset = RECORDED(flosim), .help = "Version of flosim."},
+    {.name = "openblas", .type = PARAM_STRING, .offset = RECORDED(openblas), .help = "Version of OpenBLAS."},
+    {.name = "kernels", .type = PARAM_STRING, .offset = RECORDED(kernels),
+     .help = "OpenBLAS' kernel set on this machine."},
+    {.name = "grpc", .type = PARAM_STRING, .offset = RECORDED(grpc), .help = "Version of gRPC."},
+    {.name = "machine", .type = PARAM_STRING, .offset = RECORDED(machine), .help = "Architecture."},
 };
 
 const struct param_table recorded_table = {
@@ -54,40 +54,40 @@ const struct param_table recorded_table = {
 };
 
 static const struct param rows[] = {
-    {.name = "name", .type = PARAM_STRING, .offset = AT(name), .flags = PARAM_OURS,
-     .help = "names the run's folder and reports; default: the file's name"},
-    {.name = "seed", .type = PARAM_INT, .offset = AT(seed), .fallback = "0", .min = 0, .max = 9007199254740992, .flags = PARAM_OURS,
-     .help = "everything random comes from it"},
-    {.name = "clients", .type = PARAM_INT, .offset = AT(clients), .min = 1, .max = 20000, .flags = PARAM_REQUIRED | PARAM_OURS,
-     .help = "how many client processes; --clients N on the command line"},
-    {.name = "slots", .type = PARAM_INT, .offset = AT(slots), .fallback = "0", .min = 0, .max = 4096, .flags = PARAM_OURS,
-     .help = "how many clients compute at once; 0: as many as there are cores"},
-    {.name = "threads", .type = PARAM_INT, .offset = AT(threads), .fallback = "1", .min = 1, .max = 256, .flags = PARAM_OURS,
-     .help = "threads of the leader's validation"},
-    {.name = "data", .type = PARAM_NODE, .offset = AT(data), .flags = PARAM_REQUIRED | PARAM_OURS,
-     .help = "the data and how it is dealt; see the section data"},
-    {.name = "broker", .type = PARAM_NODE, .offset = AT(broker), .fallback = "embedded", .flags = PARAM_OURS,
-     .help = "`embedded`: a mosquitto of its own on a free port of the loopback; or {host, port, ...} of one that runs"},
-    {.name = "state", .type = PARAM_SECTION, .offset = AT(state), .table = &state_table, .flags = PARAM_OURS,
-     .help = "the leader's state store"},
-    {.name = "heartbeat", .type = PARAM_SECTION, .offset = AT(heartbeat), .table = &heartbeat_table, .flags = PARAM_OURS,
-     .help = "how soon a silent client is missed"},
-    {.name = "fleet", .type = PARAM_LIST, .offset = AT(fleet), .table = &fleet_group_table, .flags = PARAM_OURS,
-     .help = "groups of unlike devices; absent: all are nominal"},
-    {.name = "session", .type = PARAM_NODE, .offset = AT(session), .flags = PARAM_OURS,
-     .help = "the training: a session, as in a session file"},
-    {.name = "session_file", .type = PARAM_STRING, .offset = AT(session_file), .flags = PARAM_OURS,
-     .help = "or the file that it is in"},
-    {.name = "faults", .type = PARAM_NODE, .offset = AT(faults), .flags = PARAM_OURS,
-     .help = "a list of what goes wrong; see the section fault"},
-    {.name = "expect", .type = PARAM_NODE, .offset = AT(expect), .flags = PARAM_OURS,
-     .help = "a list of what must hold at the end, such as `accuracy >= 80`; `flosim help expect` lists the metrics"},
-    {.name = "clock", .type = PARAM_CHOICE, .offset = AT(clock), .choices = clocks, .fallback = "real", .flags = PARAM_OURS,
-     .help = "`real`: a client of a declared speed or link idles until its modelled time has passed"},
-    {.name = "time", .type = PARAM_CHOICE, .offset = AT(time), .choices = times, .fallback = "modelled", .flags = PARAM_OURS,
-     .help = "whether strategies see the durations of the modelled devices or those of this machine"},
-    {.name = "recorded", .type = PARAM_SECTION, .offset = AT(recorded), .table = &recorded_table, .flags = PARAM_OURS,
-     .help = "what a resolved scenario ran with"},
+    {.name = "name", .type = PARAM_STRING, .offset = AT(name),
+     .help = "Names the run's folder and reports; default: the file's name."},
+    {.name = "seed", .type = PARAM_INT, .offset = AT(seed), .fallback = "0", .min = 0, .max = 9007199254740992,
+     .help = "Everything random comes from it."},
+    {.name = "clients", .type = PARAM_INT, .offset = AT(clients), .min = 1, .max = 20000, .flags = PARAM_REQUIRED,
+     .help = "How many client processes; --clients N on the command line."},
+    {.name = "slots", .type = PARAM_INT, .offset = AT(slots), .fallback = "0", .min = 0, .max = 4096,
+     .help = "How many clients compute at once; 0: as many as there are cores."},
+    {.name = "threads", .type = PARAM_INT, .offset = AT(threads), .fallback = "1", .min = 1, .max = 256,
+     .help = "Threads of the leader's validation."},
+    {.name = "data", .type = PARAM_NODE, .offset = AT(data), .flags = PARAM_REQUIRED,
+     .help = "The data and how it is dealt; see the section data."},
+    {.name = "broker", .type = PARAM_NODE, .offset = AT(broker), .fallback = "embedded",
+     .help = "`embedded`: a mosquitto of its own on a free port of the loopback; or {host, port, ...} of one that runs."},
+    {.name = "state", .type = PARAM_SECTION, .offset = AT(state), .table = &state_table,
+     .help = "The leader's state store."},
+    {.name = "heartbeat", .type = PARAM_SECTION, .offset = AT(heartbeat), .table = &heartbeat_table,
+     .help = "How soon a silent client is missed."},
+    {.name = "fleet", .type = PARAM_LIST, .offset = AT(fleet), .table = &fleet_group_table,
+     .help = "Groups of unlike devices; absent: all are nominal."},
+    {.name = "session", .type = PARAM_NODE, .offset = AT(session),
+     .help = "The training: a session, as in a session file."},
+    {.name = "session_file", .type = PARAM_STRING, .offset = AT(session_file),
+     .help = "Or the file that it is in."},
+    {.name = "faults", .type = PARAM_NODE, .offset = AT(faults),
+     .help = "A list of what goes wrong; see the section fault."},
+    {.name = "expect", .type = PARAM_NODE, .offset = AT(expect),
+     .help = "A list of what must hold at the end, such as `accuracy >= 80`; `flosim help expect` lists the metrics."},
+    {.name = "clock", .type = PARAM_CHOICE, .offset = AT(clock), .choices = clocks, .fallback = "real",
+     .help = "`real`: a client of a declared speed or link idles until its modelled time has passed."},
+    {.name = "time", .type = PARAM_CHOICE, .offset = AT(time), .choices = times, .fallback = "modelled",
+     .help = "Whether strategies see the durations of the modelled devices or those of this machine."},
+    {.name = "recorded", .type = PARAM_SECTION, .offset = AT(recorded), .table = &recorded_table,
+     .help = "What a resolved scenario ran with."},
 };
 
 const struct param_table scenario_table = {
@@ -96,16 +96,16 @@ const struct param_table scenario_table = {
 };
 
 static const struct param data_rows[] = {
-    {.name = "source", .type = PARAM_STRING, .offset = DATA(source), .flags = PARAM_REQUIRED | PARAM_OURS,
-     .help = "where the data comes from; its own keys stand beside this one"},
-    {.name = "scheme", .type = PARAM_STRING, .offset = DATA(scheme), .fallback = "iid", .flags = PARAM_OURS,
-     .help = "how it is dealt to the clients; its own keys stand beside this one"},
-    {.name = "samples_per_client", .type = PARAM_INT, .offset = DATA(samples_per_client), .fallback = "0", .min = 0, .max = 1e9, .flags = PARAM_OURS,
-     .help = "clients times so many samples are drawn first, then dealt; 0: all of them"},
-    {.name = "validation_samples", .type = PARAM_INT, .offset = DATA(validation_samples), .fallback = "0", .min = 0, .max = 1e9, .flags = PARAM_OURS,
-     .help = "the leader validates on the first so many of the source's validation set; 0: all of it"},
-    {.name = "local_validation_fraction", .type = PARAM_FRACTION, .offset = DATA(local_validation_fraction), .fallback = "0.05", .flags = PARAM_OURS,
-     .help = "what each client keeps of its part for its own validation"},
+    {.name = "source", .type = PARAM_STRING, .offset = DATA(source), .flags = PARAM_REQUIRED,
+     .help = "Where the data comes from; its own keys stand beside this one."},
+    {.name = "scheme", .type = PARAM_STRING, .offset = DATA(scheme), .fallback = "iid",
+     .help = "How it is dealt to the clients; its own keys stand beside this one."},
+    {.name = "samples_per_client", .type = PARAM_INT, .offset = DATA(samples_per_client), .fallback = "0", .min = 0, .max = 1e9,
+     .help = "Clients times so many samples are drawn first, then dealt; 0: all of them."},
+    {.name = "validation_samples", .type = PARAM_INT, .offset = DATA(validation_samples), .fallback = "0", .min = 0, .max = 1e9,
+     .help = "The leader validates on the first so many of the source's validation set; 0: all of it."},
+    {.name = "local_validation_fraction", .type = PARAM_FRACTION, .offset = DATA(local_validation_fraction), .fallback = "0.05",
+     .help = "What each client keeps of its part for its own validation."},
 };
 
 const struct param_table data_common_table = {
@@ -114,14 +114,14 @@ const struct param_table data_common_table = {
 };
 
 static const struct param broker_rows[] = {
-    {.name = "host", .type = PARAM_STRING, .offset = BROKER(host), .flags = PARAM_REQUIRED | PARAM_OURS, .help = "its host"},
-    {.name = "port", .type = PARAM_INT, .offset = BROKER(port), .fallback = "1883", .min = 1, .max = 65535, .flags = PARAM_OURS,
-     .help = "its port"},
-    {.name = "username", .type = PARAM_STRING, .offset = BROKER(username), .flags = PARAM_OURS, .help = "user"},
-    {.name = "password_file", .type = PARAM_STRING, .offset = BROKER(password_file), .flags = PARAM_OURS,
-     .help = "file with the password"},
-    {.name = "topic_prefix", .type = PARAM_STRING, .offset = BROKER(topic_prefix), .flags = PARAM_OURS,
-     .help = "put before every topic, to keep simulations on one broker apart"},
+    {.name = "host", .type = PARAM_STRING, .offset = BROKER(host), .flags = PARAM_REQUIRED, .help = "Its host."},
+    {.name = "port", .type = PARAM_INT, .offset = BROKER(port), .fallback = "1883", .min = 1, .max = 65535,
+     .help = "Its port."},
+    {.name = "username", .type = PARAM_STRING, .offset = BROKER(username), .help = "User."},
+    {.name = "password_file", .type = PARAM_STRING, .offset = BROKER(password_file),
+     .help = "File with the password."},
+    {.name = "topic_prefix", .type = PARAM_STRING, .offset = BROKER(topic_prefix),
+     .help = "Put before every topic, to keep simulations on one broker apart."},
 };
 
 const struct param_table broker_table = {

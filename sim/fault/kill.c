@@ -2,7 +2,7 @@
 
 const struct fault_ops fault_kill = {
     .name = "kill",
-    .help = "SIGKILL, for good; with `for:` a new process with the same id is started after that time",
+    .help = "SIGKILL, for good; with `for:` a new process with the same id is started after that time.",
     .takes_for = FOR_OPTIONAL,
     .strike = fault_kill_process,
     .struck = fault_process_has_ended,

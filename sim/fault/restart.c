@@ -4,7 +4,7 @@
  * for the old connection could follow the new one's first words. */
 const struct fault_ops fault_restart = {
     .name = "restart",
-    .help = "SIGKILL, and a new process with the same id as soon as the leader has noticed",
+    .help = "SIGKILL, and a new process with the same id as soon as the leader has noticed.",
     .takes_for = FOR_REFUSED,
     .undo_at_once = true,
     .strike = fault_kill_process,

@@ -29,7 +29,7 @@ static bool recovered(const struct fault_world *world, const struct victim *vict
 
 const struct fault_ops fault_stop = {
     .name = "stop",
-    .help = "SIGSTOP: the connections stay open and nobody answers; SIGCONT after `for:`, or never",
+    .help = "SIGSTOP: the connections stay open and nobody answers; SIGCONT after `for:`, or never.",
     .takes_for = FOR_OPTIONAL,
     .undo_unnoticed = true,
     .strike = strike,
