@@ -263,8 +263,6 @@ int scenario_read(struct yaml_node root, const char *path, const char *const *se
     memset(out, 0, sizeof *out);
     out->path = strdup(path);
     out->folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-    params_defaults(&scenario_table, &out->keys);
-    params_defaults(&session_config_table, &out->session);
     if (!out->path || !out->folder) {
         diag_error(diags, yaml_place(root), "out of memory");
         return ERR_MEMORY;

@@ -41,9 +41,9 @@ def broker_killed():
 def leader_killed():
     for run, everybody in started():
         with run:
-            os.kill(run.pid_of("leader"), signal.SIGSEGV)
+            os.kill(run.pid_of("leader"), signal.SIGABRT)
             run.expect_exit(3)
-            require("the leader ended by itself (killed by SIGSEGV)" in run.text, run.text)
+            require("the leader ended by itself (killed by SIGABRT)" in run.text, run.text)
             require("leader" in run.text and "INFO" in run.text, "no tail of its log")
             run.expect_nobody_left(everybody)
 
