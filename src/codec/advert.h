@@ -1,7 +1,7 @@
 /* The JSON of the MQTT topics (advert_server, advert_client, heartbeat), byte for byte Flotilla's keys.
  * Plain structs in, JSON text out, and back. Everything parsed is untrusted and bounded: payload 1 MiB, ids 128 bytes,
- * 64 datasets, 1,000 labels each, 256 models. A client's id has letters, digits, '-' and '_' only, because topics, store
- * keys and file names are made of it. Pure functions; any thread. */
+ * 64 datasets, 1,000 labels each, 256 models. A client's id has letters, digits, '-' and '_' only, because topics,
+ * store keys and file names are made of it. Pure functions; any thread. */
 #ifndef FLOSIM_CODEC_ADVERT_H
 #define FLOSIM_CODEC_ADVERT_H
 
@@ -35,7 +35,7 @@ struct label_share {
 };
 
 struct dataset_advert {
-    char id[256]; /* the folder's name */
+    char id[256];       /* the folder's name */
     char *details_json; /* dataset_details without data_filename, as JSON text; owned */
     int64_t num_items;
     struct label_share *labels; /* owned */
