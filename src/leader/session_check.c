@@ -6,6 +6,8 @@
 #include "config/model_folder.h"
 #include "data/folder.h"
 #include "leader/session_setup.h"
+#include "nn/loss.h"
+#include "nn/model.h"
 #include "nn/optimizer.h"
 #include "util/fs.h"
 

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/folder.h"
 #include "util/fs.h"
 
 struct making {
@@ -48,98 +47,6 @@ static void read_files(struct making *making, const char *folder, const char *mo
 
 /* ---- the model to train ---- */
 
-static void make_weights(struct making *making, const struct model *model)
-{
-    struct session_setup *setup = making->setup;
-    struct error err = ERROR_INIT;
-
-    if (layout_copy(model_layout(model), &setup->layout, &err) != OK) {
-        report_error(making, making->where, &err);
-        return;
-    }
-    setup->initial = calloc(setup->layout.num_floats ? setup->layout.num_floats : 1, sizeof *setup->initial);
-    if (!setup->initial)
-        diag_error(making->diags, making->where, "no memory for %zu weights", setup->layout.num_floats);
-    else
-        model_init_params(model, (uint64_t)setup->config.session_config.seed, setup->initial);
-}
-
-static void release_folder(void *owned)
-{
-    struct data_folder *folder = owned;
-
-    data_folder_fini(folder);
-    free(folder);
-}
-
-struct folder_data {
-    struct data_folder folder; /* first: release_folder frees the whole */
-    struct data_view view;
-};
-
-static int load_folder_data(struct making *making, const char *name, struct validator_data *out)
-{
-    const char *dir = making->context->validation_data_dir_path;
-    struct folder_data *data = calloc(1, sizeof *data);
-    char *path = fs_join(dir, name);
-    int status = ERR_MEMORY;
-
-    if (data && path)
-        status = data_folder_load(path, false, &data->folder, making->diags);
-    else
-        diag_error(making->diags, making->where, "no memory for the validation data");
-    free(path);
-    if (status != OK) {
-        free(data);
-        return status;
-    }
-    data->view = (struct data_view){&data->folder.dataset, NULL, data->folder.dataset.num_items};
-    *out = (struct validator_data){&data->view, release_folder, data};
-    return OK;
-}
-
-/* The host's data, the folder's, or none: then the leader does not validate. */
-static bool find_validation_data(struct making *making, struct validator_data *out)
-{
-    const struct session_check_context *context = making->context;
-    const char *name = session_validation_dataset(&making->setup->config);
-
-    *out = (struct validator_data){0};
-    if (!context || !name)
-        return false;
-    if (context->host && context->host->validation_data)
-        out->view = context->host->validation_data(context->host->context, name);
-    if (out->view)
-        return true;
-    return context->validation_data_dir_path && load_folder_data(making, name, out) == OK;
-}
-
-static const struct loss_ops *loss_of(const struct session_config *config)
-{
-    const char *name = config->client_training_config.loss_function;
-
-    return loss_find(name ? name : "crossentropy");
-}
-
-/* Takes the model. */
-static void make_validator(struct making *making, struct model *model)
-{
-    struct session_setup *setup = making->setup;
-    const struct session_check_context *context = making->context;
-    int64_t batch = setup->config.server_training_config.global_model_validation_batch_size;
-    int threads = context && context->host ? context->host->threads : 1;
-    struct validator_data data;
-    struct error err = ERROR_INIT;
-
-    if (!find_validation_data(making, &data)) {
-        model_free(model);
-        return;
-    }
-    if (validator_model_new(model, loss_of(&setup->config), &data, (int)(batch > 0 ? batch : 64), threads,
-                            &setup->validator, &err) != OK)
-        report_error(making, place_of(making, "server_training_config", "validation_dataset"), &err);
-}
-
 static void make_model(struct making *making)
 {
     struct session_config *config = &making->setup->config;
@@ -152,8 +59,8 @@ static void make_model(struct making *making)
         model = session_model_load(config, folder, making->diags);
     if (model) {
         read_files(making, folder, config->client_training_config.model_id, place, &making->setup->model);
-        make_weights(making, model);
-        make_validator(making, model);
+        session_setup_network(making->setup, model, making->context,
+                              place_of(making, "server_training_config", "validation_dataset"), making->diags);
     }
     free(folder);
 }

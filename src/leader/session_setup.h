@@ -62,6 +62,9 @@ struct session_setup {
 int session_setup_make(const struct session_config *config, const char *session_id, const char *config_json,
                        struct diag_place where, const struct session_check_context *context, const char *run_dir,
                        struct session_setup **out, struct diags *diags);
+/* A step of it: layout, initial weights and validator from the network, which is taken. Findings go to diags. */
+void session_setup_network(struct session_setup *setup, struct model *model,
+                           const struct session_check_context *context, struct diag_place place, struct diags *diags);
 void session_setup_free(struct session_setup *setup); /* NULL is legal */
 
 #endif

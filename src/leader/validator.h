@@ -7,9 +7,10 @@
 #include <stdint.h>
 
 #include "data/dataset.h"
-#include "nn/loss.h"
-#include "nn/model.h"
 #include "util/error.h"
+
+struct model;
+struct loss_ops;
 
 struct validation_figures {
     double loss, accuracy; /* mean; percent */

@@ -1,6 +1,8 @@
 #include <stdlib.h>
 
 #include "leader/validator.h"
+#include "nn/loss.h"
+#include "nn/model.h"
 #include "nn/run.h"
 #include "util/loop.h"
 
