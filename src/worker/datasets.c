@@ -221,6 +221,9 @@ static int scan_folder(struct datasets *datasets, const char *folder, struct err
         free(path);
     }
     closedir(dir);
+    if (!status && !datasets->n)
+        log_write(datasets->log, LOG_WARN, "datasets",
+                  "no data set in %s: a folder with train_dataset_config.yaml is expected in it", folder);
     if (datasets->n)
         qsort(datasets->entries, datasets->n, sizeof *datasets->entries, by_id);
     return status;

@@ -46,6 +46,18 @@ static int run_validation(struct job *job, struct error *err)
     return status;
 }
 
+/* For the next advert, and the next start. The leader gets its answer also where the disk is full. */
+static void record_benchmark(struct job *job, const struct bench_result *result)
+{
+    struct bench_advert figures = {.num_mini_batches = result->num_mini_batches, .time_taken_s = result->duration_s};
+    struct error error = ERROR_INIT;
+
+    snprintf(figures.model_id, sizeof figures.model_id, "%s", job->request.bench->model_id);
+    snprintf(figures.model_hash, sizeof figures.model_hash, "%s", result->model_hash);
+    if (identity_record_benchmark(job->identity, &figures, &error))
+        log_write(job->log, LOG_WARN, "service", "cannot keep benchmark figures: %s", error.message);
+}
+
 static int run_benchmark(struct job *job, struct error *err)
 {
     const struct bench_request *request = job->request.bench;
@@ -54,12 +66,7 @@ static int run_benchmark(struct job *job, struct error *err)
 
     if (status)
         return status;
-    struct bench_advert figures = {.num_mini_batches = result.num_mini_batches, .time_taken_s = result.duration_s};
-    snprintf(figures.model_id, sizeof figures.model_id, "%s", request->model_id);
-    snprintf(figures.model_hash, sizeof figures.model_hash, "%s", result.model_hash);
-    status = identity_record_benchmark(job->identity, &figures, err);
-    if (status)
-        return status;
+    record_benchmark(job, &result);
     struct bench_response response = {
         .model_id = request->model_id,
         .num_mini_batches = result.num_mini_batches,

@@ -31,6 +31,7 @@ struct job {
     struct train_key key; /* of a training */
     struct trainer *trainer;
     struct identity *identity;
+    const struct log *log;
     struct stopper stop;
     const char *stop_reason; /* a sentence; NULL: not stopped */
     uint64_t lost_since_ns;  /* when no call was left that anybody waits for; 0: somebody waits */

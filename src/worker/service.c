@@ -124,6 +124,7 @@ static void submit(struct service *service, struct job *job)
         loop_timer_set(service->loop, &service->lost_timer, look_for_lost_ns, NULL);
     job->trainer = service->options.trainer;
     job->identity = service->options.identity;
+    job->log = service->options.log;
     job->over = job_over;
     job->owner = service;
     executor_submit(service->executor, &job->task);

@@ -80,13 +80,27 @@ static bool answers(int port)
     return connected;
 }
 
+/* Its own log says so: whether somebody answers on the port does not tell who, when several tests pick free ports. */
+static bool says_running(const struct mosquitto *broker)
+{
+    char path[128], text[4096];
+
+    snprintf(path, sizeof path, "%s/log", broker->dir);
+    FILE *file = fopen(path, "r");
+    size_t size = file ? fread(text, 1, sizeof text - 1, file) : 0;
+    if (file)
+        fclose(file);
+    text[size] = '\0';
+    return strstr(text, " running") != NULL;
+}
+
 /* Until it answers; false when it has ended, or after 20 s. */
 static bool wait_until_ready(struct mosquitto *broker)
 {
     const struct timespec pause = {0, 2000000};
 
     for (int i = 0; i < 10000; i++) {
-        if (answers(broker->port))
+        if (says_running(broker) && answers(broker->port))
             return true;
         if (waitpid(broker->pid, NULL, WNOHANG) == broker->pid) {
             broker->pid = 0;

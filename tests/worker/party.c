@@ -155,10 +155,12 @@ static void *run_loop(void *loop)
 static void run_start(struct party *party, void *argument)
 {
     const int broker_port = *(const int *)argument;
-    const struct mqtt_options options = {.host = "127.0.0.1", .port = broker_port, .client_id = "party"};
+    char id[40];
+    const struct mqtt_options options = {.host = "127.0.0.1", .port = broker_port, .client_id = id};
     const struct mqtt_handlers handlers = {.context = party, .connected = on_connected, .message = on_message};
     const struct edge_client_options edge_options = {0};
 
+    snprintf(id, sizeof id, "party-%p", (void *)party); /* two of one name would throw each other out */
     REQUIRE(edge_client_new(&party->client, &edge_options, party->loop, NULL, NULL) == OK, "failed");
     if (broker_port)
         REQUIRE(mqtt_client_new(&party->mqtt, &options, &handlers, party->loop, NULL, NULL) == OK, "failed");

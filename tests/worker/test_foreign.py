@@ -122,13 +122,22 @@ def port_is_open(port):
 
 class Broker:
     def __init__(self, folder):
-        self.port = free_port()
-        path = os.path.join(folder, "mosquitto.conf")
-        with open(path, "w") as file:
-            file.write(f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n")
-        self.process = subprocess.Popen(["mosquitto", "-c", path], stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL)
-        wait_for("mosquitto", lambda: port_is_open(self.port))
+        config, log = os.path.join(folder, "mosquitto.conf"), os.path.join(folder, "mosquitto.log")
+
+        def is_ready():  # by its own word: another test's broker may answer on the port
+            with open(log) as file:
+                return " running" in file.read() or self.process.poll() is not None
+
+        for _ in range(5):
+            self.port = free_port()
+            with open(config, "w") as file:
+                file.write(f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n")
+            with open(log, "w") as file:
+                self.process = subprocess.Popen(["mosquitto", "-c", config], stdout=file, stderr=file)
+            wait_for("mosquitto", is_ready)
+            if self.process.poll() is None:
+                return
+        raise AssertionError("mosquitto does not start")
 
     def publish(self, topic, payload):
         subprocess.check_call(["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.port), "-q", "1", "-r", "-t", topic,

@@ -127,6 +127,29 @@ Test(role, repeats_its_advert_until_somebody_echoes, .timeout = 120)
     stage_close(&stage);
 }
 
+Test(role, comes_back_when_its_broker_does, .timeout = 120)
+{
+    static struct stage stage;
+    struct party second;
+    struct error error = ERROR_INIT;
+    char topic[200];
+
+    stage_prepare(&stage);
+    stage_open(&stage);
+    snprintf(topic, sizeof topic, "status/%s", worker_client_id(stage.worker));
+    free(party_hear(&stage.party, topic, "online"));
+    int port = stage.broker.port;
+    mosquitto_kill(&stage.broker);
+    cr_assert(echoes(&stage)); /* gRPC goes on */
+    cr_assert_eq(mosquitto_start(&stage.broker, port, NULL, &error), OK, "%s", error.message);
+    party_start(&second, port); /* nothing is left of what the first party heard */
+    free(party_hear(&second, topic, "online"));
+    party_publish(&second, "advert_server", leader_advert, true);
+    free(party_hear(&second, "advert_client", "squares"));
+    party_stop(&second);
+    stage_close(&stage);
+}
+
 /* ---- training ---- */
 
 Test(role, trains_and_gives_an_identical_request_the_same_answer, .timeout = 120)
