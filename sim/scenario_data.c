@@ -2,7 +2,6 @@
 
 #include "leader/session_check.h"
 #include "nn/model.h"
-#include "sim/data_arrange.h"
 #include "sim/scenario.h"
 
 static int complain(const struct scenario *scenario, struct diags *diags, const struct error *err)
@@ -17,8 +16,7 @@ static int deal(const struct scenario *scenario, struct scenario_data *out, stru
     struct error err = ERROR_INIT;
 
     if (partition_make(&out->pair.train, plan->scheme, plan->scheme_args, (size_t)scenario->keys.clients,
-                       (size_t)plan->keys->samples_per_client, (uint64_t)scenario->keys.seed, &out->partition, &err) ||
-        data_arrange(&out->pair.train, &out->partition, &err))
+                       (size_t)plan->keys->samples_per_client, (uint64_t)scenario->keys.seed, &out->partition, &err))
         return complain(scenario, diags, &err);
     return OK;
 }
