@@ -1,6 +1,7 @@
 /* A client's process: the role of src/worker, lent its part of the shared data, a compute slot and a device to model.
  */
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "sim/role_config.h"
@@ -40,6 +41,17 @@ static double transfer_seconds(void *context, size_t bytes_down, size_t bytes_up
     return fleet_transfer_seconds(&start->simulation->scenario.fleet, start->index, bytes_down, bytes_up);
 }
 
+/* Whoever waits for this client to get somewhere in its work need not wait once the work is over. */
+static void observe(void *context, const char *event)
+{
+    const struct client_start *start = context;
+
+    if (strcmp(event, "trained") && strcmp(event, "failed"))
+        return;
+    atomic_fetch_add(&block_of(start)->answers, 1);
+    shared_notify(start->simulation->shared);
+}
+
 static struct worker_host make_host(struct client_start *start)
 {
     const struct scenario *scenario = &start->simulation->scenario;
@@ -57,6 +69,7 @@ static struct worker_host make_host(struct client_start *start)
         .transfer_seconds = modelled ? transfer_seconds : NULL,
         .idle_to_modelled = modelled && fleet_is_declared(&scenario->fleet, start->index),
         .context = start,
+        .observe = observe,
     };
 }
 

@@ -24,6 +24,7 @@ struct fault_world {
     /* A line for the person who watches. */
     void (*say)(void *context, const char *line);
     void *context;
+    double halt_limit_s;   /* after so long a victim must have come to its halt: the leader waits no longer itself */
     double notice_limit_s; /* after so long the leader must have noticed anything */
 };
 

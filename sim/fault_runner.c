@@ -32,17 +32,23 @@ struct fault_runner {
     uint32_t *clients; /* [num_clients] scratch */
 };
 
-/* A fault's effect on the roster takes at most as long as the leader needs to miss heartbeats. */
+/* Nothing may hold a run for ever: neither a victim that does not get to its halt nor a leader that notices nothing. */
 static void out_of_patience(struct supervisor_timer *timer)
 {
     struct fault_runner *runner =
         (struct fault_runner *)(void *)((char *)timer - offsetof(struct fault_runner, patience));
+    const struct fault_world *world = runner->setting.world;
     struct error err = ERROR_INIT;
 
-    error_set(&err, ERR_DEADLINE, __FILE__, __LINE__,
-              "the leader did not notice the faults of round %" PRId64 " within %.0f s; see logs/leader.log",
-              runner->round + 1, runner->setting.world->notice_limit_s);
-    supervisor_fail(runner->setting.world->supervisor, &err);
+    if (runner->stage == BARRIER_HALTING)
+        error_set(&err, ERR_DEADLINE, __FILE__, __LINE__,
+                  "the victims of round %" PRId64 " did not come to their first mini-batch within %.0f s",
+                  runner->round + 1, world->halt_limit_s);
+    else
+        error_set(&err, ERR_DEADLINE, __FILE__, __LINE__,
+                  "the leader did not notice the faults of round %" PRId64 " within %.0f s; see logs/leader.log",
+                  runner->round + 1, world->notice_limit_s);
+    supervisor_fail(world->supervisor, &err);
 }
 
 int fault_runner_new(struct fault_runner **out, const struct fault_setting *setting, struct error *err)
@@ -171,11 +177,29 @@ static size_t list_selected(struct fault_runner *runner)
     return n;
 }
 
+static void be_patient(struct fault_runner *runner, double limit_s)
+{
+    supervisor_timer_set(runner->setting.world->supervisor, &runner->patience, (uint64_t)(limit_s * 1e9));
+}
+
+/* An asynchronous session may have a round without a selection: then nothing strikes in it. */
+static bool skip_missed(struct fault_runner *runner)
+{
+    int64_t missed = runner->round;
+
+    release(runner, &runner->at_selected);
+    event_log_write(runner->setting.events, "fault-missed", json_pack("{s:I}", "round", (json_int_t)missed + 1));
+    arm_next(runner, atomic_load(&leader_of(runner)->selected_round));
+    return true;
+}
+
 /* ARMED -> HALTING once the leader halts with its selection made. */
 static bool step_armed(struct fault_runner *runner)
 {
     struct leader_block *leader = leader_of(runner);
 
+    if (atomic_load(&leader->selected_round) > runner->round)
+        return skip_missed(runner);
     if (probe_state(&leader->probes, runner->at_selected) != PROBE_HIT ||
         atomic_load(&leader->selected_round) != runner->round)
         return false;
@@ -188,6 +212,7 @@ static bool step_armed(struct fault_runner *runner)
     }
     runner->at_training = probe_arm(&leader->probes, "leader.training", runner->round);
     release(runner, &runner->at_selected);
+    be_patient(runner, runner->setting.world->halt_limit_s);
     runner->stage = BARRIER_HALTING;
     return true;
 }
@@ -205,8 +230,7 @@ static bool step_halting(struct fault_runner *runner)
     for (size_t i = 0; i < runner->setting.num_plans; i++)
         if (is_of_barrier(runner, i))
             strike_begin(&runner->faults[i].strike);
-    supervisor_timer_set(runner->setting.world->supervisor, &runner->patience,
-                         (uint64_t)(runner->setting.world->notice_limit_s * 1e9));
+    be_patient(runner, runner->setting.world->notice_limit_s);
     runner->stage = BARRIER_STRIKING;
     return true;
 }

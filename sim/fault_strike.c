@@ -58,10 +58,12 @@ void strike_fini(struct strike *strike)
 void strike_arm(struct strike *strike, int64_t round)
 {
     for (size_t i = 0; i < strike->num_victims; i++) {
-        struct client_block *block = block_of(strike, &strike->victims[i]);
+        struct strike_victim *victim = &strike->victims[i];
+        struct client_block *block = block_of(strike, victim);
 
+        victim->answers = atomic_load(&block->answers);
         if (atomic_load(&block->selected_round) == round)
-            strike->victims[i].probe = probe_arm(&block->probes, "worker.training", round);
+            victim->probe = probe_arm(&block->probes, "worker.training", round);
     }
 }
 
@@ -73,7 +75,7 @@ static bool has_halted(struct strike *strike, struct strike_victim *victim)
     if (victim->probe < 0 || fault_process_has_ended(world, &victim->victim))
         return true;
     if (probe_state(&block->probes, victim->probe) != PROBE_HIT)
-        return false;
+        return atomic_load(&block->answers) != victim->answers; /* its training failed before the first mini-batch */
     slots_reclaim(shared_slots(world->shared), shared_slot_owner(block, victim->victim.client));
     return true;
 }

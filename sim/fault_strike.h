@@ -20,7 +20,8 @@ struct strike;
 struct strike_victim {
     struct victim victim;
     enum strike_stage stage;
-    int probe; /* slot of its armed "worker.training"; -1: none */
+    int probe;        /* slot of its armed "worker.training"; -1: none */
+    uint32_t answers; /* how much work it had ended when that was armed */
     bool time_is_over;
     struct supervisor_timer timer; /* of `for:` */
     struct strike *strike;
@@ -44,7 +45,8 @@ void strike_fini(struct strike *strike); /* cancels its timers, lets go whom it 
 /* Let each victim that trains in this round halt after its first mini-batch. */
 void strike_arm(struct strike *strike, int64_t round);
 
-/* Have all victims halted (or died on the way)? Takes their compute slots, so that others get to their halt. */
+/* Have all victims halted (or died, or ended their work some other way)? Takes their compute slots, so that others get
+ * to their halt. */
 bool strike_is_ready(struct strike *strike);
 
 /* Apply the fault. A failure is told to the supervisor. */

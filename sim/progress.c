@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "util/clock.h"
@@ -75,30 +76,69 @@ static double mean_round_s(const struct progress *progress, struct shared *share
     return progress->lines ? sum / progress->lines : 0;
 }
 
-static void cells_text(uint32_t answered, uint32_t selected, char text[BAR_CELLS + 1])
+static void cells_text(size_t done, size_t all, char text[BAR_CELLS + 1])
 {
-    size_t full = selected ? (size_t)answered * BAR_CELLS / selected : 0;
+    size_t full = all ? done * BAR_CELLS / all : 0;
 
     memset(text, '.', BAR_CELLS);
     memset(text, '#', full < BAR_CELLS ? full : BAR_CELLS);
     text[BAR_CELLS] = '\0';
 }
 
-static void draw_bar(struct progress *progress, struct shared *shared)
+static void registering_text(struct shared *shared, char *text, size_t size)
+{
+    size_t active = atomic_load(&shared_leader(shared)->active_clients), all = shared_num_clients(shared);
+    char cells[BAR_CELLS + 1];
+
+    cells_text(active, all, cells);
+    snprintf(text, size, "registering [%s] %zu/%zu clients", cells, active, all);
+}
+
+/* "accuracy 81.20 %  loss 0.5310  0.30 s/round  2 s left", once a round has ended. */
+static void past_text(const struct progress *progress, struct shared *shared, char *text, size_t size)
+{
+    double round_s = mean_round_s(progress, shared);
+    char figures[64];
+
+    *text = '\0';
+    if (progress->lines == 0)
+        return;
+    figures_text(shared_round(shared, progress->lines - 1), figures, sizeof figures);
+    snprintf(text, size, "%s  %.2f s/round  %.0f s left", figures, round_s,
+             round_s * (double)(progress->num_rounds - progress->lines));
+}
+
+static void round_text(const struct progress *progress, struct shared *shared, char *text, size_t size)
 {
     struct leader_block *leader = shared_leader(shared);
     uint32_t selected = atomic_load(&leader->selected), answered = atomic_load(&leader->answered);
-    int64_t round = atomic_load(&leader->round), left = progress->num_rounds - progress->lines;
-    double round_s = mean_round_s(progress, shared);
-    char cells[BAR_CELLS + 1], figures[64] = "";
+    char cells[BAR_CELLS + 1], past[128];
 
-    if (progress->lines > 0)
-        figures_text(shared_round(shared, progress->lines - 1), figures, sizeof figures);
+    past_text(progress, shared, past, sizeof past);
     cells_text(answered, selected, cells);
+    snprintf(text, size, "round %" PRId64 "/%" PRId64 " [%s] %" PRIu32 "/%" PRIu32 " clients  %s",
+             atomic_load(&leader->round) + 1, progress->num_rounds, cells, answered, selected, past);
+}
+
+/* A line that is longer than the terminal is wide would wrap, and then it could not be taken back. */
+static size_t terminal_width(const struct progress *progress)
+{
+    struct winsize size;
+
+    return ioctl(fileno(progress->out), TIOCGWINSZ, &size) || size.ws_col < 2 ? 80 : size.ws_col;
+}
+
+static void draw_bar(struct progress *progress, struct shared *shared)
+{
+    char text[256];
+    size_t width = terminal_width(progress);
+
+    if (atomic_load(&shared_leader(shared)->round) < 0)
+        registering_text(shared, text, sizeof text);
+    else
+        round_text(progress, shared, text, sizeof text);
     clear_bar(progress);
-    fprintf(progress->out,
-            "round %" PRId64 "/%" PRId64 " [%s] %" PRIu32 "/%" PRIu32 " clients  %s  %.2f s/round  %.0f s left",
-            round + 1, progress->num_rounds, cells, answered, selected, figures, round_s, round_s * (double)left);
+    fprintf(progress->out, "%.*s", (int)(width - 1), text);
     fflush(progress->out);
     progress->bar_is_shown = true;
 }
@@ -110,7 +150,7 @@ void progress_update(struct progress *progress, struct shared *shared)
     if (progress->quiet)
         return;
     say_new_rounds(progress, shared);
-    if (!progress->terminal || now - progress->drawn_ns < REDRAW_NS || atomic_load(&shared_leader(shared)->round) < 0)
+    if (!progress->terminal || now - progress->drawn_ns < REDRAW_NS)
         return;
     progress->drawn_ns = now;
     draw_bar(progress, shared);

@@ -47,6 +47,8 @@ struct client_block {
     struct probes probes;        /* armed by the supervisor, met by the client */
     _Atomic uint32_t starts;     /* how often a process was started for this client */
     _Atomic int64_t pss_idle_kb; /* once everybody is registered; 0: not sampled */
+    /* the client */
+    _Atomic uint32_t answers; /* trainings and other work that it has ended, one way or another */
     /* the leader */
     _Atomic uint32_t active;         /* 1: in the roster and reachable */
     _Atomic uint32_t activations;    /* how often it became active */

@@ -3,7 +3,10 @@
 
 #include "sim/simulation_internal.h"
 
-enum { REASON_LIMIT_S = 5 };
+enum {
+    REASON_LIMIT_S = 5,
+    HALT_LIMIT_S = 660, /* the leader's own patience with a request (grpc.timeout_s) and some more */
+};
 
 static void say(void *context, const char *line)
 {
@@ -28,6 +31,7 @@ static int make_faults(struct simulation *s, struct error *err)
         .start_client = simulation_start_client,
         .say = say,
         .context = s,
+        .halt_limit_s = HALT_LIMIT_S,
         .notice_limit_s = notice_limit_s(&s->scenario.keys.heartbeat),
     };
     struct fault_setting setting = {
