@@ -49,8 +49,7 @@ const struct param_table fault_common_table = {
     .size = sizeof(struct fault_keys),
 };
 
-/* --- whom ----------------------------------------------------------------------------------------------------------
- */
+/* --- whom --- */
 
 static void complain_of_clients(struct yaml_node node, const char *why, struct diags *diags)
 {
@@ -141,8 +140,7 @@ static void read_whom(struct yaml_node node, const struct fault_keys *keys, cons
         read_number(clients, limits, whom, diags);
 }
 
-/* --- the whole entry -----------------------------------------------------------------------------------------------
- */
+/* --- the whole entry --- */
 
 static void read_when(struct yaml_node node, const struct fault_keys *keys, const struct fault_limits *limits,
                       struct fault_plan *out, struct diags *diags)
@@ -219,8 +217,7 @@ void fault_plan_fini(struct fault_plan *plan)
     memset(plan, 0, sizeof *plan);
 }
 
-/* --- the choice ----------------------------------------------------------------------------------------------------
- */
+/* --- the choice --- */
 
 static int compare_u32(const void *a, const void *b)
 {

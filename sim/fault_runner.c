@@ -29,6 +29,7 @@ struct fault_runner {
     int at_selected, at_training; /* the leader's probes; -1: not armed */
     struct supervisor_timer patience;
     bool clock_runs;   /* of `at:` */
+    bool has_ended;    /* the session is over */
     uint32_t *clients; /* [num_clients] scratch */
 };
 
@@ -108,8 +109,7 @@ static int choose_victims(struct fault_runner *runner, size_t i, size_t num_cand
     return status;
 }
 
-/* --- faults by time ------------------------------------------------------------------------------------------------
- */
+/* --- faults by time --- */
 
 static size_t list_running(struct fault_runner *runner)
 {
@@ -132,8 +132,7 @@ static void time_has_come(struct supervisor_timer *timer)
     strike_step(&fault->strike);
 }
 
-/* --- barriers ------------------------------------------------------------------------------------------------------
- */
+/* --- barriers --- */
 
 static bool is_of_barrier(const struct fault_runner *runner, size_t i)
 {
@@ -264,8 +263,7 @@ static bool step_barrier(struct fault_runner *runner)
     }
 }
 
-/* --- the whole -----------------------------------------------------------------------------------------------------
- */
+/* --- the whole --- */
 
 void fault_runner_begin(struct fault_runner *runner)
 {
@@ -291,6 +289,8 @@ static void start_clock(struct fault_runner *runner)
 
 void fault_runner_step(struct fault_runner *runner)
 {
+    if (runner->has_ended)
+        return;
     start_clock(runner);
     do {
         for (size_t i = 0; i < runner->setting.num_plans; i++)
@@ -305,11 +305,13 @@ size_t fault_runner_end(struct fault_runner *runner)
 
     for (size_t i = 0; i < runner->setting.num_plans; i++) {
         supervisor_timer_cancel(runner->setting.world->supervisor, &runner->faults[i].timer);
+        strike_end(&runner->faults[i].strike);
         missed += !runner->faults[i].strike.began;
     }
     supervisor_timer_cancel(runner->setting.world->supervisor, &runner->patience);
     release(runner, &runner->at_selected);
     release(runner, &runner->at_training);
     runner->stage = BARRIER_NONE;
+    runner->has_ended = true;
     return missed;
 }

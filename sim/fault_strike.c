@@ -45,12 +45,17 @@ static void let_go(struct strike *strike, struct strike_victim *victim)
     victim->probe = -1;
 }
 
-void strike_fini(struct strike *strike)
+void strike_end(struct strike *strike)
 {
     for (size_t i = 0; strike->victims && i < strike->num_victims; i++) {
         supervisor_timer_cancel(strike->setting->world->supervisor, &strike->victims[i].timer);
         let_go(strike, &strike->victims[i]);
     }
+}
+
+void strike_fini(struct strike *strike)
+{
+    strike_end(strike);
     free(strike->victims);
     memset(strike, 0, sizeof *strike);
 }

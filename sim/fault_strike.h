@@ -40,7 +40,10 @@ struct strike {
 /* Chooses the victims among `candidates`. ERR_MEMORY. */
 int strike_init(struct strike *strike, struct fault_runner *runner, const struct fault_setting *setting, size_t index,
                 const uint32_t *candidates, size_t n, struct error *err);
-void strike_fini(struct strike *strike); /* cancels its timers, lets go whom it holds */
+void strike_fini(struct strike *strike);
+
+/* Cancels its timers, lets go whom it holds. An empty strike is fine. */
+void strike_end(struct strike *strike);
 
 /* Let each victim that trains in this round halt after its first mini-batch. */
 void strike_arm(struct strike *strike, int64_t round);

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,7 +63,7 @@ static void put_suite(FILE *out, const char *suite, const struct verdict *verdic
     fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"", out);
     put_escaped(out, suite);
     fprintf(out, "\" tests=\"%zu\" failures=\"%zu\" errors=\"%d\" time=\"%.3f\">\n", n + (size_t)errors, failures,
-            errors, wall_s);
+            errors, isnan(wall_s) ? 0.0 : wall_s);
     for (size_t i = 0; i < n; i++)
         put_case(out, suite, &verdicts[i]);
     if (errors)

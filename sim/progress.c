@@ -39,6 +39,19 @@ void progress_say(struct progress *progress, const char *format, ...)
     fflush(progress->out);
 }
 
+void progress_warn(struct progress *progress, const char *format, ...)
+{
+    va_list args;
+
+    clear_bar(progress);
+    fflush(progress->out);
+    fputs("flosim: warning: ", stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
 static void figures_text(const struct round_record *record, char *text, size_t size)
 {
     if (record->validated)

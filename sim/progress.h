@@ -24,6 +24,9 @@ void progress_init(struct progress *progress, FILE *out, bool quiet, int64_t num
 /* One line, above the bar. */
 void progress_say(struct progress *progress, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same on standard error, and also with --quiet: look before trusting the result. */
+void progress_warn(struct progress *progress, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* Something happened: lines for rounds that ended, and the bar (at most every 50 ms). */
 void progress_update(struct progress *progress, struct shared *shared);
 

@@ -19,8 +19,7 @@ static bool is_given(struct yaml_node node)
     return node.doc && !yaml_is_null(node);
 }
 
-/* --- data ----------------------------------------------------------------------------------------------------------
- */
+/* --- data --- */
 
 static void unknown_member(const struct scenario_reading *r, struct yaml_node node, const char *key,
                            const char *const *names, size_t n)
@@ -108,8 +107,7 @@ static void read_data(const struct scenario_reading *r)
     data->usable = diags_errors(r->diags) == before;
 }
 
-/* --- broker, state, fleet ------------------------------------------------------------------------------------------
- */
+/* --- broker, state, fleet --- */
 
 static void read_broker(const struct scenario_reading *r)
 {
@@ -158,8 +156,7 @@ static void read_fleet(const struct scenario_reading *r)
         diag_error(r->diags, scenario_place(r, "fleet"), "%s", err.message);
 }
 
-/* --- faults, expectations ------------------------------------------------------------------------------------------
- */
+/* --- faults, expectations --- */
 
 static size_t read_items(const struct scenario_reading *r, struct yaml_node node, const char *key)
 {
@@ -205,8 +202,7 @@ static void read_expectations(const struct scenario_reading *r)
     }
 }
 
-/* --- the whole -----------------------------------------------------------------------------------------------------
- */
+/* --- the whole --- */
 
 static void check_recorded(const struct scenario_reading *r)
 {

@@ -6,20 +6,29 @@
 #include "sim/simulation_internal.h"
 #include "sim/simulation_report.h"
 
-enum { END_GRACE_S = 15 };
+enum { END_GRACE_S = 15, MAX_WORDS = 400 };
 
-/* --- what the supervisor hears -------------------------------------------------------------------------------------
- */
+/* --- what the supervisor hears --- */
+
+/* The last words that fit into an error's message, from the beginning of a line. */
+static const char *last_words(const char *tail)
+{
+    size_t length = tail ? strlen(tail) : 0;
+    const char *from = length > MAX_WORDS ? strchr(tail + length - MAX_WORDS, '\n') : NULL;
+
+    return length == 0 ? "" : from ? from + 1 : tail;
+}
 
 static void fail_with_tail(struct simulation *s, const struct process *process, const char *what)
 {
     struct error err = ERROR_INIT;
     char how[64];
     char *tail = process_log_tail(process, LOG_TAIL_LINES);
+    const char *words = last_words(tail);
 
     process_end_text(process, how, sizeof how);
-    error_set(&err, ERR_UNAVAILABLE, __FILE__, __LINE__, "%s (%s)%s%s", what, how, tail && *tail ? ":\n" : "",
-              tail ? tail : "");
+    error_set(&err, ERR_UNAVAILABLE, __FILE__, __LINE__, "%s (%s); see %s%s%s", what, how, process->log_path,
+              *words ? ":\n" : "", words);
     supervisor_fail(s->supervisor, &err);
     free(tail);
 }
@@ -48,7 +57,7 @@ static void client_ended(struct simulation *s, struct process *process)
     s->num_crashed++;
     event_log_write(&s->events, "client-ended", json_pack("{s:I, s:s}", "client", (json_int_t)client, "how", how));
     if (s->session_runs)
-        progress_say(&s->progress, "warning: %s ended by itself (%s); see %s", process->name, how, process->log_path);
+        progress_warn(&s->progress, "%s ended by itself (%s); see %s", process->name, how, process->log_path);
     else
         fail_with_tail(s, process, process->name);
 }
@@ -90,15 +99,14 @@ static void notified(void *context)
     progress_update(&s->progress, s->shared);
 }
 
-/* --- the end -------------------------------------------------------------------------------------------------------
- */
+/* --- the end --- */
 
 static void end_one(struct simulation *s, struct process *process)
 {
     struct process *one[] = {process};
 
     if (supervisor_end(s->supervisor, one, 1, END_GRACE_S * SECOND) > 0)
-        progress_say(&s->progress, "warning: %s had to be killed", process->name);
+        progress_warn(&s->progress, "%s had to be killed", process->name);
 }
 
 static void end_clients(struct simulation *s)
@@ -109,7 +117,7 @@ static void end_clients(struct simulation *s)
         all[i] = &s->clients[i];
     size_t killed = all ? supervisor_end(s->supervisor, all, s->num_clients, END_GRACE_S * SECOND) : 0;
     if (killed > 0)
-        progress_say(&s->progress, "warning: %zu client(s) had to be killed", killed);
+        progress_warn(&s->progress, "%zu client(s) had to be killed", killed);
     free(all);
 }
 

@@ -105,6 +105,6 @@ int simulation_run_session(struct simulation *s, struct error *err)
     if (status)
         return status;
     if (missed > 0)
-        progress_say(&s->progress, "warning: %zu fault(s) never struck: the session ended before", missed);
+        progress_warn(&s->progress, "%zu fault(s) never struck: the session ended before", missed);
     return judge_submitter(s, err);
 }

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 
-SRCDIR = os.path.abspath(os.environ.get("srcdir", "."))
+SRCDIR = os.path.abspath(os.environ.get("srcdir") or os.path.join(os.path.dirname(__file__), "..", ".."))
 FLOSIM = os.path.abspath(os.path.join(os.environ.get("builddir", "."), "flosim"))
 BASE = os.path.join(SRCDIR, "tests", "scenarios", "base.yaml")
 DEADLINE_S = 120
