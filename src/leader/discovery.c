@@ -126,50 +126,25 @@ static int make_topics(struct discovery *self, struct error *err)
     return OK;
 }
 
-/* The first line of the password file, or NULL where none is named. */
-static int read_password(const struct mqtt_config *config, struct blob **out, struct error *err)
-{
-    enum { MAX_PASSWORD_FILE = 4096 };
-    int status;
-
-    *out = NULL;
-    if (!config->password_file)
-        return OK;
-    status = fs_read(config->password_file, MAX_PASSWORD_FILE, out, err);
-    return status == OK ? OK : error_context(err, ERR_SETUP, "comm_config.mqtt.password_file");
-}
-
-static char *first_line(struct blob *blob)
-{
-    struct span span = blob_span(blob);
-    const char *end = span.data && span.size ? memchr(span.data, '\n', span.size) : NULL;
-    size_t length = end ? (size_t)(end - (const char *)span.data) : span.size;
-
-    return span.data ? strndup(span.data, length) : NULL;
-}
-
 static int connect_mqtt(struct discovery *self, struct error *err)
 {
     const struct mqtt_config *config = self->options.config;
     struct mqtt_handlers handlers = {self, connected, lost, message};
     char client_id[TOPIC_MAX];
-    struct blob *password_file;
     char *password;
-    int status = read_password(config, &password_file, err);
+    int status = fs_read_secret(config->password_file, &password, err);
     struct mqtt_options options = {.host = config->mqtt_broker,
                                    .port = (int)config->mqtt_broker_port,
                                    .client_id = client_id,
                                    .username = config->username};
 
     if (status != OK)
-        return status;
-    password = first_line(password_file);
+        return error_context(err, ERR_SETUP, "comm_config.mqtt.password_file");
     options.password = password;
     snprintf(client_id, sizeof client_id, "%.200sflosim-leader-%llx", config->topic_prefix ? config->topic_prefix : "",
              (unsigned long long)self->options.leader_term);
     status = mqtt_client_new(&self->mqtt, &options, &handlers, self->loop, self->log, err);
     free(password);
-    blob_unref(password_file);
     return status;
 }
 

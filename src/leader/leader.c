@@ -89,31 +89,10 @@ static int make_roster(struct leader *leader, struct error *err)
     return status;
 }
 
-static int read_token(const struct leader *leader, char **token, struct error *err)
-{
-    enum { MAX_TOKEN_FILE = 4096 };
-    const char *path = leader->config->comm_config.restful.token_file;
-    struct blob *blob;
-    struct span span;
-    size_t length = 0;
-
-    *token = NULL;
-    if (!path)
-        return OK;
-    if (fs_read(path, MAX_TOKEN_FILE, &blob, err) != OK)
-        return error_context(err, ERR_SETUP, "comm_config.restful.token_file");
-    span = blob_span(blob);
-    while (length < span.size && ((const char *)span.data)[length] != '\n')
-        length++;
-    *token = length ? strndup(span.data, length) : NULL;
-    blob_unref(blob);
-    return *token ? OK : FAIL(err, ERR_SETUP, "%s: the first line is empty; it must be the token", path);
-}
-
 static int make_rest(struct leader *leader, struct error *err)
 {
     char *token;
-    int status = read_token(leader, &token, err);
+    int status = fs_read_secret(leader->config->comm_config.restful.token_file, &token, err);
     struct http_server_options options = {
         .host = leader->config->comm_config.restful.rest_hostname,
         .port = (int)leader->config->comm_config.restful.rest_port,
@@ -123,6 +102,8 @@ static int make_rest(struct leader *leader, struct error *err)
 
     if (status == OK)
         status = http_server_new(&leader->http, &options, rest_handle, leader, leader->loop, leader->log, err);
+    else
+        status = error_context(err, ERR_SETUP, "comm_config.restful.token_file");
     free(token);
     return status;
 }

@@ -82,6 +82,33 @@ int fs_read(const char *path, size_t max_size, struct blob **out, struct error *
     return status;
 }
 
+int fs_read_secret(const char *path, char **out, struct error *err)
+{
+    enum { MAX_SECRET_FILE = 4096 };
+    struct blob *blob;
+    int status;
+
+    *out = NULL;
+    if (!path || !*path)
+        return OK;
+    status = fs_read(path, MAX_SECRET_FILE, &blob, err);
+    if (status != OK)
+        return status;
+    *out = strndup(blob_bytes(blob), blob_size(blob));
+    if (!*out)
+        status = FAIL(err, ERR_MEMORY, "no memory for the secret of %s", path);
+    else
+        (*out)[strcspn(*out, "\r\n")] = '\0';
+    explicit_bzero(blob_bytes(blob), blob_size(blob));
+    blob_unref(blob);
+    if (status == OK && !**out) {
+        free(*out);
+        *out = NULL;
+        status = FAIL(err, ERR_INVALID, "%s: the first line is empty; it must be the secret", path);
+    }
+    return status;
+}
+
 struct mapping {
     void *data;
     size_t size;

@@ -229,3 +229,27 @@ Test(fs_names, components_cannot_leave_their_folder)
     cr_expect_not(fs_is_component("a\nb"));
     cr_expect_not(fs_is_component("\x7f"));
 }
+
+Test(fs, a_secret_is_the_first_line_alone)
+{
+    char *path = in_root("secret");
+    char *secret;
+    struct error err = ERROR_INIT;
+
+    write_file("secret", "hush\r\nnot this\n");
+    cr_assert_eq(fs_read_secret(path, &secret, NULL), OK);
+    cr_assert_str_eq(secret, "hush");
+    free(secret);
+    write_file("secret", "without an end");
+    cr_assert_eq(fs_read_secret(path, &secret, NULL), OK);
+    cr_assert_str_eq(secret, "without an end");
+    free(secret);
+    write_file("secret", "\nlater\n");
+    cr_assert_eq(fs_read_secret(path, &secret, &err), ERR_INVALID);
+    cr_assert_null(secret);
+    cr_assert_not_null(strstr(err.message, "first line is empty"));
+    cr_assert_eq(fs_read_secret("/no/such/secret", &secret, NULL), ERR_NOT_FOUND);
+    cr_assert_eq(fs_read_secret(NULL, &secret, NULL), OK);
+    cr_assert_null(secret);
+    free(path);
+}
