@@ -62,6 +62,7 @@ const char *fault_nearest(const char *name); /* NULL: none is near */
 
 /* Predicates that several members share. */
 bool fault_client_is_inactive(const struct fault_world *world, const struct victim *victim);
+bool fault_client_was_missed(const struct fault_world *world, const struct victim *victim); /* or came back since */
 bool fault_client_came_back(const struct fault_world *world, const struct victim *victim);
 bool fault_process_has_ended(const struct fault_world *world, const struct victim *victim);
 int fault_kill_process(struct fault_world *world, const struct victim *victim, const void *args, struct error *err);

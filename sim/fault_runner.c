@@ -1,5 +1,6 @@
 #include "sim/fault_runner.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,8 +29,9 @@ struct fault_runner {
     int64_t round;                /* of the barrier */
     int at_selected, at_training; /* the leader's probes; -1: not armed */
     struct supervisor_timer patience;
-    bool clock_runs;   /* of `at:` */
-    bool has_ended;    /* the session is over */
+    bool clock_runs; /* of `at:` */
+    bool has_ended;  /* the session is over */
+    struct fault_halts halts;
     uint32_t *clients; /* [num_clients] scratch */
 };
 
@@ -63,7 +65,7 @@ int fault_runner_new(struct fault_runner **out, const struct fault_setting *sett
     runner->patience.fire = out_of_patience;
     runner->faults = calloc(setting->num_plans ? setting->num_plans : 1, sizeof *runner->faults);
     runner->clients = calloc(setting->world->num_clients, sizeof *runner->clients);
-    if (!runner->faults || !runner->clients) {
+    if (!runner->faults || !runner->clients || fault_halts_init(&runner->halts, setting->world, NULL)) {
         fault_runner_free(runner);
         return FAIL(err, ERR_MEMORY, "out of memory");
     }
@@ -74,6 +76,15 @@ int fault_runner_new(struct fault_runner **out, const struct fault_setting *sett
 static struct leader_block *leader_of(const struct fault_runner *runner)
 {
     return shared_leader(runner->setting.world->shared);
+}
+
+/* The runner needs three points at a time at most: one of a barrier that ends and two of the next. */
+static int arm(struct fault_runner *runner, const char *point, int64_t round)
+{
+    int slot = probe_arm(&leader_of(runner)->probes, point, round);
+
+    assert(slot >= 0);
+    return slot;
 }
 
 static void release(struct fault_runner *runner, int *slot)
@@ -92,6 +103,7 @@ void fault_runner_free(struct fault_runner *runner)
     for (size_t i = 0; runner->faults && i < runner->setting.num_plans; i++)
         if (runner->faults[i].chosen)
             strike_fini(&runner->faults[i].strike);
+    fault_halts_fini(&runner->halts);
     free(runner->faults);
     free(runner->clients);
     free(runner);
@@ -101,7 +113,8 @@ static int choose_victims(struct fault_runner *runner, size_t i, size_t num_cand
 {
     struct scheduled *fault = &runner->faults[i];
     struct error err = ERROR_INIT;
-    int status = strike_init(&fault->strike, runner, &runner->setting, i, runner->clients, num_candidates, &err);
+    int status =
+        strike_init(&fault->strike, runner, &runner->setting, &runner->halts, i, runner->clients, num_candidates, &err);
 
     fault->chosen = true;
     if (status)
@@ -155,7 +168,7 @@ static void arm_next(struct fault_runner *runner, int64_t after)
     runner->stage = next < 0 ? BARRIER_NONE : BARRIER_ARMED;
     runner->round = next;
     if (next >= 0)
-        runner->at_selected = probe_arm(&leader_of(runner)->probes, "leader.selected", next);
+        runner->at_selected = arm(runner, "leader.selected", next);
 }
 
 /* Selected in this round, and not a victim of an earlier fault of the same round. */
@@ -209,7 +222,7 @@ static bool step_armed(struct fault_runner *runner)
             return false;
         strike_arm(&runner->faults[i].strike, runner->round);
     }
-    runner->at_training = probe_arm(&leader->probes, "leader.training", runner->round);
+    runner->at_training = arm(runner, "leader.training", runner->round);
     release(runner, &runner->at_selected);
     be_patient(runner, runner->setting.world->halt_limit_s);
     runner->stage = BARRIER_HALTING;

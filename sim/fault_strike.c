@@ -18,12 +18,18 @@ static void time_is_over(struct supervisor_timer *timer)
     fault_runner_step(victim->strike->runner); /* the barrier may wait for this */
 }
 
-int strike_init(struct strike *strike, struct fault_runner *runner, const struct fault_setting *setting, size_t index,
-                const uint32_t *candidates, size_t n, struct error *err)
+int strike_init(struct strike *strike, struct fault_runner *runner, const struct fault_setting *setting,
+                struct fault_halts *halts, size_t index, const uint32_t *candidates, size_t n, struct error *err)
 {
     uint32_t *chosen = calloc(setting->world->num_clients, sizeof *chosen);
 
-    *strike = (struct strike){.runner = runner, .setting = setting, .index = index, .plan = &setting->plans[index]};
+    *strike = (struct strike){
+        .runner = runner,
+        .setting = setting,
+        .halts = halts,
+        .index = index,
+        .plan = &setting->plans[index],
+    };
     if (!chosen)
         return FAIL(err, ERR_MEMORY, "out of memory");
     strike->num_victims = fault_plan_choose(strike->plan, index, setting->seed, setting->fleet, candidates, n, chosen);
@@ -31,7 +37,6 @@ int strike_init(struct strike *strike, struct fault_runner *runner, const struct
     for (size_t i = 0; strike->victims && i < strike->num_victims; i++) {
         strike->victims[i].victim.client = chosen[i];
         strike->victims[i].timer.fire = time_is_over;
-        strike->victims[i].probe = -1;
         strike->victims[i].strike = strike;
     }
     free(chosen);
@@ -40,9 +45,9 @@ int strike_init(struct strike *strike, struct fault_runner *runner, const struct
 
 static void let_go(struct strike *strike, struct strike_victim *victim)
 {
-    if (victim->probe >= 0)
-        probe_release(&block_of(strike, victim)->probes, victim->probe);
-    victim->probe = -1;
+    if (victim->is_held)
+        fault_halt_release(strike->halts, victim->victim.client);
+    victim->is_held = false;
 }
 
 void strike_end(struct strike *strike)
@@ -63,26 +68,9 @@ void strike_fini(struct strike *strike)
 void strike_arm(struct strike *strike, int64_t round)
 {
     for (size_t i = 0; i < strike->num_victims; i++) {
-        struct strike_victim *victim = &strike->victims[i];
-        struct client_block *block = block_of(strike, victim);
-
-        victim->answers = atomic_load(&block->answers);
-        if (atomic_load(&block->selected_round) == round)
-            victim->probe = probe_arm(&block->probes, "worker.training", round);
+        fault_halt_hold(strike->halts, strike->victims[i].victim.client, round);
+        strike->victims[i].is_held = true;
     }
-}
-
-static bool has_halted(struct strike *strike, struct strike_victim *victim)
-{
-    const struct fault_world *world = strike->setting->world;
-    struct client_block *block = block_of(strike, victim);
-
-    if (victim->probe < 0 || fault_process_has_ended(world, &victim->victim))
-        return true;
-    if (probe_state(&block->probes, victim->probe) != PROBE_HIT)
-        return atomic_load(&block->answers) != victim->answers; /* its training failed before the first mini-batch */
-    slots_reclaim(shared_slots(world->shared), shared_slot_owner(block, victim->victim.client));
-    return true;
 }
 
 bool strike_is_ready(struct strike *strike)
@@ -90,7 +78,7 @@ bool strike_is_ready(struct strike *strike)
     bool ready = true;
 
     for (size_t i = 0; i < strike->num_victims; i++)
-        ready &= has_halted(strike, &strike->victims[i]);
+        ready &= fault_halt_is_over(strike->halts, &strike->victims[i].victim);
     return ready;
 }
 

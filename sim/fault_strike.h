@@ -3,6 +3,7 @@
 #ifndef FLOSIM_SIM_FAULT_STRIKE_H
 #define FLOSIM_SIM_FAULT_STRIKE_H
 
+#include "sim/fault_halt.h"
 #include "sim/fault_plan.h"
 #include "sim/fault_runner.h"
 
@@ -20,8 +21,7 @@ struct strike;
 struct strike_victim {
     struct victim victim;
     enum strike_stage stage;
-    int probe;        /* slot of its armed "worker.training"; -1: none */
-    uint32_t answers; /* how much work it had ended when that was armed */
+    bool is_held; /* at its halt, or on its way there */
     bool time_is_over;
     struct supervisor_timer timer; /* of `for:` */
     struct strike *strike;
@@ -30,7 +30,8 @@ struct strike_victim {
 struct strike {
     struct fault_runner *runner; /* stepped when a timer has fired */
     const struct fault_setting *setting;
-    size_t index; /* of the plan */
+    struct fault_halts *halts; /* borrowed */
+    size_t index;              /* of the plan */
     const struct fault_plan *plan;
     struct strike_victim *victims; /* owned */
     size_t num_victims;
@@ -38,8 +39,8 @@ struct strike {
 };
 
 /* Chooses the victims among `candidates`. ERR_MEMORY. */
-int strike_init(struct strike *strike, struct fault_runner *runner, const struct fault_setting *setting, size_t index,
-                const uint32_t *candidates, size_t n, struct error *err);
+int strike_init(struct strike *strike, struct fault_runner *runner, const struct fault_setting *setting,
+                struct fault_halts *halts, size_t index, const uint32_t *candidates, size_t n, struct error *err);
 void strike_fini(struct strike *strike);
 
 /* Cancels its timers, lets go whom it holds. An empty strike is fine. */
@@ -48,8 +49,7 @@ void strike_end(struct strike *strike);
 /* Let each victim that trains in this round halt after its first mini-batch. */
 void strike_arm(struct strike *strike, int64_t round);
 
-/* Have all victims halted (or died, or ended their work some other way)? Takes their compute slots, so that others get
- * to their halt. */
+/* Have all victims halted, as far as they will (fault_halt_is_over)? */
 bool strike_is_ready(struct strike *strike);
 
 /* Apply the fault. A failure is told to the supervisor. */

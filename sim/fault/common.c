@@ -7,6 +7,13 @@ bool fault_client_is_inactive(const struct fault_world *world, const struct vict
     return !atomic_load(&shared_client(world->shared, victim->client)->active);
 }
 
+bool fault_client_was_missed(const struct fault_world *world, const struct victim *victim)
+{
+    const struct client_block *client = shared_client(world->shared, victim->client);
+
+    return !atomic_load(&client->active) || atomic_load(&client->activations) != victim->activations;
+}
+
 bool fault_client_came_back(const struct fault_world *world, const struct victim *victim)
 {
     const struct client_block *client = shared_client(world->shared, victim->client);

@@ -34,7 +34,7 @@ const struct fault_ops fault_stop = {
     .undo_unnoticed = true,
     .strike = strike,
     .struck = struck,
-    .noticed = fault_client_is_inactive,
+    .noticed = fault_client_was_missed,
     .undo = undo,
     .recovered = recovered,
 };

@@ -4,7 +4,7 @@
 import csv
 import io
 
-from harness import BASE, Run, main, require
+from harness import BASE, Run, interrupt, main, require
 
 
 def rounds_of(run):
@@ -73,6 +73,40 @@ def several_in_one_round_strike_different_clients():
         require([r["merged"] for r in rounds_of(run)] == ["6", "6", "2", "3"], run.file("rounds.csv"))
 
 
+def two_faults_of_one_round_share_a_victim():
+    """It halts once, for both; each fault sees its own end."""
+    with Run(BASE, "--set", "faults=[{round: 2, do: stop, clients: [3], for: 20ms}, {round: 2, do: kill, clients: [3, 4]}]"
+             ) as run:
+        run.expect_exit(0)
+        require([(e["fault"], e["client"]) for e in run.events("fault-strikes")] == [(1, 3), (2, 3), (2, 4)],
+                run.events("fault-strikes"))
+        require([r["merged"] for r in rounds_of(run)] == ["6", "4", "4", "4"], run.file("rounds.csv"))
+
+
+def two_restarts_of_one_client_are_one():
+    with Run(BASE, "--set", "faults=[{round: 2, do: restart, clients: [3]}, {round: 2, do: restart, clients: [3]}]") as run:
+        run.expect_exit(0)
+        require([r["merged"] for r in rounds_of(run)] == ["6", "5", "6", "6"], run.file("rounds.csv"))
+        require(len(run.events("fault-recovered")) == 2, run.events("fault-recovered"))
+
+
+def a_stopped_victim_holds_no_barrier():
+    """Stopped before its first mini-batch it never comes to its halt: the leader's giving it up is enough."""
+    with Run(BASE, "--set", "faults=[{at: 0s, do: stop, clients: [3]}, {round: 1, do: kill, clients: [2, 3]}]", "--set",
+             "heartbeat={interval: 200ms, misses: 2}") as run:
+        run.expect_exit(0)
+        require([r["merged"] for r in rounds_of(run)] == ["4"] * 4, run.file("rounds.csv"))
+
+
+def an_interrupt_ends_a_barrier():
+    """Client 3 is stopped and not yet missed, so that the others stay at their halt: they are let go and leave by themselves."""
+    with Run(BASE, "--set", "faults=[{at: 0s, do: stop, clients: [3]}, {round: 1, do: kill, clients: [1, 2, 3]}]") as run:
+        run.read_until("fault 1: stop")
+        interrupt(run.process.pid)
+        run.expect_exit(130)
+        require("had to be killed" not in run.text, run.text)
+
+
 def victims_without_a_slot_get_theirs():
     """All victims halt after their first mini-batch although there is one slot: each gives it up at its halt."""
     with Run(BASE, "--slots", "1", "--set", "faults=[{round: 2, do: kill, clients: 4}]") as run:
@@ -88,4 +122,5 @@ def a_fault_that_never_strikes_is_told():
 
 main([no_fault, kill_is_for_good, kill_for_a_time, restart_comes_back_in_the_same_round, stop_for_a_time_loses_nothing,
       a_stopped_client_is_missed, at_a_time, several_in_one_round_strike_different_clients,
-      victims_without_a_slot_get_theirs, a_fault_that_never_strikes_is_told])
+      two_faults_of_one_round_share_a_victim, two_restarts_of_one_client_are_one, a_stopped_victim_holds_no_barrier,
+      an_interrupt_ends_a_barrier, victims_without_a_slot_get_theirs, a_fault_that_never_strikes_is_told])
