@@ -156,7 +156,7 @@ static void report(struct model *model, const struct options *o, double peak)
     rate = measure(&bench, !o->inference, o->seconds);
     snprintf(what, sizeof what, "%s", o->inference ? "inference" : o->optimizer);
     printf("%s %s b%d: %.0f samples/s, %.1f GFLOP/s, %.0f%% of sgemm %.0f GFLOP/s, workspace %.1f MB, kernels %s\n",
-           o->folder, what, o->batch, rate, rate * flops / 1e9, 100 * rate * flops / peak, peak / 1e9,
+           basename(o->folder), what, o->batch, rate, rate * flops / 1e9, 100 * rate * flops / peak, peak / 1e9,
            (double)workspace_bytes(bench.ws) / 1e6, kernels_best()->name);
     finish(&bench);
 }
