@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/submit_follow.h"
+#include "cli/submit_places.h"
 #include "config/session_config.h"
 #include "util/fs.h"
 #include "util/span.h"
@@ -62,7 +63,8 @@ struct submission {
     struct leader_address leader;
     char id[129];
     char token[MAX_TOKEN];
-    char *body; /* owned */
+    struct yaml_doc *doc; /* the file; owned */
+    char *body;           /* owned */
 };
 
 enum parsed { PARSED, PARSED_HELP, PARSED_BAD };
@@ -225,7 +227,6 @@ static int read_token(const char *path, struct submission *out, struct error *er
 
 static int prepare(const struct options *options, struct submission *out, struct error *err)
 {
-    struct yaml_doc *doc = NULL;
     int status = leader_address_parse(options->leader, &out->leader, err);
 
     if (!status && options->token_path)
@@ -233,10 +234,9 @@ static int prepare(const struct options *options, struct submission *out, struct
     if (!status)
         status = choose_id(options, out, err);
     if (!status)
-        status = load_session(options, &doc);
+        status = load_session(options, &out->doc);
     if (!status)
-        status = make_body(options, yaml_root(doc), out, err);
-    yaml_unref(doc);
+        status = make_body(options, yaml_root(out->doc), out, err);
     return status;
 }
 
@@ -252,10 +252,33 @@ static void print_answer(const struct leader_answer *answer, bool as_json)
     }
 }
 
-static int refused(const struct leader_answer *answer, struct error *err)
+/* What is wrong with the session is told as the file's own errors are: with the places of the file. */
+static void print_findings(const struct submission *submission, const char *message)
+{
+    struct diags *diags = diags_new();
+
+    if (!diags)
+        return;
+    submit_places_translate(message, submission->body, yaml_root(submission->doc), diags);
+    diags_print(diags, stderr);
+    diags_free(diags);
+}
+
+static bool has_place(const char *message)
+{
+    int line, column, used = 0;
+
+    return sscanf(message, "%9d:%9d: %n", &line, &column, &used) == 2 && used > 0;
+}
+
+static int refused(const struct submission *submission, const struct leader_answer *answer, struct error *err)
 {
     const char *message = leader_answer_message(answer);
 
+    if (answer->http_status == 400 && (has_place(message) || strchr(message, '\n'))) {
+        print_findings(submission, message);
+        return FAIL(err, leader_answer_status(answer), "the leader refuses the session");
+    }
     return FAIL(err, leader_answer_status(answer), "the leader answered %ld: %s", answer->http_status,
                 *message ? message : "(no message)");
 }
@@ -282,7 +305,7 @@ static int run_blocking(const struct submission *submission, bool as_json, struc
         return status;
     status = leader_answer_status(&answer);
     if (status)
-        refused(&answer, err);
+        refused(submission, &answer, err);
     if (!status || as_json)
         print_answer(&answer, as_json);
     leader_answer_fini(&answer);
@@ -300,7 +323,7 @@ static int run_following(const struct submission *submission, bool as_json, stru
         return status;
     status = leader_answer_status(&answer);
     if (status)
-        refused(&answer, err);
+        refused(submission, &answer, err);
     leader_answer_fini(&answer);
     if (!status && !as_json)
         printf("session %s\n", submission->id);
@@ -320,6 +343,7 @@ static int submit(const struct options *options)
     }
     if (status && err.message[0])
         fprintf(stderr, "flosim submit: %s\n", err.message);
+    yaml_unref(submission.doc);
     free(submission.body);
     return status_exit_code(status);
 }

@@ -14,6 +14,7 @@ static const uint64_t patience_ns = 10000000000u; /* with a leader that does not
 
 struct view {
     bool as_json, terminal, bar_is_shown, told_waiting;
+    long long last_round; /* that was shown; 0: none */
     size_t num_rounds_shown;
     double seconds; /* of the rounds shown */
     char figures[64];
@@ -63,12 +64,17 @@ static void print_json(const json_t *object)
     putchar('\n');
 }
 
+/* A leader shows the latest rounds of a long session, not all of them. */
 static void show_new_rounds(struct view *view, const json_t *session)
 {
-    const json_t *rounds = json_object_get(session, "rounds");
+    const json_t *rounds = json_object_get(session, "rounds"), *round;
+    size_t i;
 
-    for (; view->num_rounds_shown < json_array_size(rounds); view->num_rounds_shown++) {
-        const json_t *round = json_array_get(rounds, view->num_rounds_shown);
+    json_array_foreach(rounds, i, round) {
+        if (integer_of(round, "round") <= view->last_round)
+            continue;
+        view->last_round = integer_of(round, "round");
+        view->num_rounds_shown++;
         if (view->as_json)
             print_json(round);
         else
@@ -187,10 +193,16 @@ static bool may_pass(int status)
 
 /* The leader leaves (and stops its session), does not show a session that it had accepted, or is silent for too long:
  * not the caller's fault. */
-static int give_up(struct view *view, const struct error *why, struct error *err)
+static int give_up(struct view *view, const struct leader_address *leader, const char *id, const struct error *why,
+                   struct error *err)
 {
     clear_bar(view);
     fflush(stdout);
+    if (may_pass(why->status))
+        return FAIL(err, ERR_UNAVAILABLE,
+                    "the leader at %s does not answer any more: if it has ended, session %s ended with it; what it "
+                    "had done is in the session's folder there",
+                    leader->base, id);
     return FAIL(err, why->status == ERR_CANCELLED ? ERR_CANCELLED : ERR_UNAVAILABLE, "%s", why->message);
 }
 
@@ -213,7 +225,7 @@ int submit_follow(const struct leader_address *leader, const char *session_id, b
             if (over)
                 return outcome;
         } else if (!may_pass(status) || clock_now_ns(&clock_system) - heard_ns > patience_ns) {
-            return give_up(&view, &why, err);
+            return give_up(&view, leader, session_id, &why, err);
         }
         nanosleep(&poll_interval, NULL);
     }

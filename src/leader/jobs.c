@@ -113,16 +113,32 @@ static void free_elsewhere(struct leader *leader, struct session *session)
     executor_submit(leader->executor, &self->task);
 }
 
+static void lingered(struct loop_timer *timer)
+{
+    leader_left(CONTAINER_OF(timer, struct leader, linger_timer));
+}
+
+/* Whoever follows a session asks every half second: REST stays until it was told how the session ended. */
+static void leave_after(struct leader *leader, bool is_followed)
+{
+    enum { LINGER_MS = 1000 };
+
+    loop_timer_init(&leader->linger_timer, lingered);
+    if (!is_followed || loop_timer_set(leader->loop, &leader->linger_timer, LINGER_MS * 1000000u, NULL) != OK)
+        leader_left(leader);
+}
+
 static void over(void *context, struct session *session)
 {
     struct leader *leader = context;
+    bool is_followed = !leader->waiting && !leader->host;
 
     leader->session = NULL;
     remember(leader, session);
     answer_waiting(leader, session);
     free_elsewhere(leader, session);
     if (leader->leaving)
-        leader_left(leader);
+        leave_after(leader, is_followed);
 }
 
 static void begin(struct submission *self)

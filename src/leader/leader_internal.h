@@ -39,6 +39,7 @@ struct leader {
     bool ready; /* mqtt_sub_timeout_s has passed */
     bool leaving;
     struct loop_timer ready_timer;
+    struct loop_timer linger_timer; /* of a leader that leaves */
     atomic_bool stop_asked;
     struct loop_event stop_event;
 
