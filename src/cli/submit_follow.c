@@ -67,10 +67,10 @@ static void print_json(const json_t *object)
 /* A leader shows the latest rounds of a long session, not all of them. */
 static void show_new_rounds(struct view *view, const json_t *session)
 {
-    const json_t *rounds = json_object_get(session, "rounds"), *round;
-    size_t i;
+    const json_t *rounds = json_object_get(session, "rounds");
 
-    json_array_foreach(rounds, i, round) {
+    for (size_t i = 0; i < json_array_size(rounds); i++) {
+        const json_t *round = json_array_get(rounds, i);
         if (integer_of(round, "round") <= view->last_round)
             continue;
         view->last_round = integer_of(round, "round");
