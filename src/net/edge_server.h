@@ -56,6 +56,10 @@ void edge_server_free(struct edge_server *server);
 void edge_call_reply(struct edge_call *call, struct blob *head, struct blob *weights);
 void edge_call_fail(struct edge_call *call, const struct error *err);
 
+/* By whom the call is with, before the answer: the received bytes may go. Of the request only strings and numbers may
+ * be read afterwards, no span (a span's size is a number). */
+void edge_call_drop_message(struct edge_call *call);
+
 /* Any thread: has the peer gone or given up? */
 bool edge_call_is_cancelled(const struct edge_call *call);
 

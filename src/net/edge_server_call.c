@@ -175,6 +175,12 @@ void edge_call_fail(struct edge_call *call, const struct error *err)
     hand_back(call);
 }
 
+void edge_call_drop_message(struct edge_call *call)
+{
+    blob_unref(call->wire);
+    call->wire = NULL;
+}
+
 bool edge_call_is_cancelled(const struct edge_call *call)
 {
     return atomic_load(&call->cancelled);

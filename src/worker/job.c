@@ -6,11 +6,18 @@
 
 /* ---- on the compute thread ---- */
 
+/* The loop does nothing with the first call until this thread has done with the job. */
+static void drop_message(void *first_call)
+{
+    edge_call_drop_message(first_call);
+}
+
 static int run_training(struct job *job, struct error *err)
 {
     const struct train_request *request = job->request.train;
+    const struct request_bytes bytes = {drop_message, job->calls[0]};
     struct trained trained;
-    int status = trainer_train(job->trainer, request, &job->stop, &trained, err);
+    int status = trainer_train(job->trainer, request, &bytes, &job->stop, &trained, err);
 
     if (status)
         return status;
@@ -30,8 +37,9 @@ static int run_training(struct job *job, struct error *err)
 static int run_validation(struct job *job, struct error *err)
 {
     const struct validation_request *request = job->request.validate;
+    const struct request_bytes bytes = {drop_message, job->calls[0]};
     char *metrics = NULL;
-    int status = trainer_validate(job->trainer, request, &job->stop, &metrics, err);
+    int status = trainer_validate(job->trainer, request, &bytes, &job->stop, &metrics, err);
 
     if (status)
         return status;
@@ -155,6 +163,7 @@ int job_join(struct job *job, struct edge_call *call, struct error *err)
     drop_dead_joiners(job);
     if (job->num_calls >= JOB_MAX_CALLS)
         return FAIL(err, ERR_TOO_LARGE, "%d identical calls wait for this training already", JOB_MAX_CALLS);
+    edge_call_drop_message(call);
     job->calls[job->num_calls++] = call;
     job->lost_since_ns = 0;
     return OK;

@@ -23,7 +23,8 @@ struct job {
         const struct train_request *train;
         const struct validation_request *validate;
         const struct bench_request *bench;
-    } request; /* of calls[0], which is therefore answered last of all, when the work is over */
+    } request; /* of calls[0], which is therefore answered last of all, when the work is over. Its bytes go as soon as
+                  the compute thread has decoded them. */
 
     struct edge_call *calls[JOB_MAX_CALLS]; /* the first, and identical ones that joined it */
     size_t num_calls;

@@ -12,6 +12,7 @@ struct training {
     struct work work;
     struct steps steps;
     const struct train_request *request;
+    const struct request_bytes *bytes;
     uint32_t *order; /* [num_train]: the epoch's order of items */
     int64_t mini_batches;
     double loss_sum; /* of the last epoch begun, as the next two */
@@ -53,6 +54,7 @@ static int prepare(struct training *t, struct trainer *trainer, struct error *er
         status = steps_init(&t->steps, &t->work, request->optimizer, (double)request->learning_rate, err);
     if (status)
         return status;
+    request_bytes_drop(t->bytes);
     t->order = malloc(n * sizeof *t->order);
     if (!t->order)
         return FAIL(err, ERR_MEMORY, "out of memory for an order of %zu items", n);
@@ -137,10 +139,10 @@ static int compute(struct training *t, struct trainer *trainer, struct trained *
     return encoding_find("safetensors")->encode(model_layout(t->work.model), t->work.params, &out->weights, err);
 }
 
-int trainer_train(struct trainer *trainer, const struct train_request *request, struct stopper *stop,
-                  struct trained *out, struct error *err)
+int trainer_train(struct trainer *trainer, const struct train_request *request, const struct request_bytes *bytes,
+                  struct stopper *stop, struct trained *out, struct error *err)
 {
-    struct training t = {.request = request, .pss_idle_kb = pss_read_kb()};
+    struct training t = {.request = request, .bytes = bytes, .pss_idle_kb = pss_read_kb()};
     double duration_s = 0, measured_s = 0;
 
     *out = (struct trained){0};

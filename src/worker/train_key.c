@@ -3,6 +3,8 @@
 #include <openssl/evp.h>
 #include <string.h>
 
+#include "util/fast_hash.h"
+
 /* Length before bytes, so that no two different requests give the same stream. */
 static int add_bytes(EVP_MD_CTX *digest, const void *data, size_t size)
 {
@@ -21,6 +23,15 @@ static int add_text(EVP_MD_CTX *digest, const char *text)
     return add_bytes(digest, text, strlen(text));
 }
 
+/* The loop waits for this, so that a large model must not take long. Whoever could find other weights that hash alike
+ * could send them as well without: they would be trained for him. */
+static int add_weights(EVP_MD_CTX *digest, struct span weights)
+{
+    uint64_t hash = fast_hash64(weights.data, weights.data ? weights.size : 0);
+
+    return add_bytes(digest, &weights.size, sizeof weights.size) && add_bytes(digest, &hash, sizeof hash);
+}
+
 static int add_numbers(EVP_MD_CTX *digest, const struct train_request *request)
 {
     const int32_t integers[] = {request->batch_size, request->num_epochs, (int32_t)request->limit.kind,
@@ -36,7 +47,7 @@ static int add_request(EVP_MD_CTX *digest, const struct train_request *request)
 {
     return EVP_DigestInit_ex(digest, EVP_sha256(), NULL) && add_text(digest, request->model_id) &&
            add_text(digest, request->model_class) && add_text(digest, request->dataset_id) &&
-           add_span(digest, request->model_config) && add_span(digest, request->weights) &&
+           add_span(digest, request->model_config) && add_weights(digest, request->weights) &&
            add_span(digest, request->optimizer) && add_span(digest, request->loss_function) &&
            add_numbers(digest, request);
 }

@@ -10,7 +10,7 @@ struct train_key {
     char session_id[160];
     int32_t round_idx;
     uint32_t attempt;
-    unsigned char digest[32]; /* SHA-256 of all else in the request that the answer depends on */
+    unsigned char digest[32]; /* of all else that the answer depends on: SHA-256, the weights in it by a quick hash */
 };
 
 /* Reads the whole of the weights. The leader's term is not part of the key: a restarted leader asks again under a new

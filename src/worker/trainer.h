@@ -29,6 +29,13 @@ void trainer_free(struct trainer *trainer);
 /* Errors of all three: ERR_NOT_FOUND (model or data set), ERR_INVALID, ERR_UNIMPLEMENTED (pickles), ERR_PRECONDITION
  * (no items to work on), ERR_CANCELLED (the stopper was raised, looked at between mini-batches), ERR_MEMORY. */
 
+/* What becomes of the bytes that a request's spans point into: `drop` is called once all of them are decoded, or never,
+ * so that the model as received need not lie beside the model in use. NULL where the caller keeps them. */
+struct request_bytes {
+    void (*drop)(void *context);
+    void *context;
+};
+
 struct trained {
     struct blob *weights; /* a safetensors image [P] */
     char *metrics;        /* JSON: time_taken_s, num_epochs, total_mini_batches, loss, accuracy, num_samples; and ours:
@@ -39,13 +46,13 @@ struct trained {
  * "shuffle", client, round), the last short one included. Ends at num_epochs, or early at the request's limit, and then
  * returns what it has. loss and accuracy (percent) are means over the last epoch begun; num_epochs counts
  * parts of one. McMahan et al. 2017, ClientUpdate. The caller frees what is in *out (trained_fini). */
-int trainer_train(struct trainer *trainer, const struct train_request *request, struct stopper *stop,
-                  struct trained *out, struct error *err);
+int trainer_train(struct trainer *trainer, const struct train_request *request, const struct request_bytes *bytes,
+                  struct stopper *stop, struct trained *out, struct error *err);
 void trained_fini(struct trained *trained);
 
 /* Evaluate the request's weights on the held-out part; *metrics is a new JSON string: accuracy, loss, num_samples. */
-int trainer_validate(struct trainer *trainer, const struct validation_request *request, struct stopper *stop,
-                     char **metrics, struct error *err);
+int trainer_validate(struct trainer *trainer, const struct validation_request *request,
+                     const struct request_bytes *bytes, struct stopper *stop, char **metrics, struct error *err);
 
 struct bench_result {
     int32_t num_mini_batches;

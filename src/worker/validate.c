@@ -18,7 +18,7 @@ static bool should_stop(const void *stopper)
 }
 
 static int compute(struct work *work, struct trainer *trainer, const struct validation_request *request,
-                   struct evaluation *out, struct error *err)
+                   const struct request_bytes *bytes, struct evaluation *out, struct error *err)
 {
     struct work_order order = {
         .model_id = request->model_id,
@@ -39,6 +39,7 @@ static int compute(struct work *work, struct trainer *trainer, const struct vali
     status = weights_decode(model_layout(work->model), request->weights, work->params, err);
     if (status)
         return status;
+    request_bytes_drop(bytes);
     struct batch_source source = {work->data.num_held_out, fetch_held_out, &work->data};
     status = evaluate(work->model, work->loss, work->params, &source, work->batch, trainer->setup.threads, should_stop,
                       work->stop, out, err);
@@ -56,8 +57,8 @@ static int write_metrics(const struct evaluation *result, char **out, struct err
     return *out ? OK : FAIL(err, ERR_MEMORY, "out of memory for metrics");
 }
 
-int trainer_validate(struct trainer *trainer, const struct validation_request *request, struct stopper *stop,
-                     char **metrics, struct error *err)
+int trainer_validate(struct trainer *trainer, const struct validation_request *request,
+                     const struct request_bytes *bytes, struct stopper *stop, char **metrics, struct error *err)
 {
     struct work work;
     struct evaluation result = {0};
@@ -67,7 +68,7 @@ int trainer_validate(struct trainer *trainer, const struct validation_request *r
     *metrics = NULL;
     if (status)
         return status;
-    status = compute(&work, trainer, request, &result, err);
+    status = compute(&work, trainer, request, bytes, &result, err);
     if (!status)
         duration_s = stopwatch_duration_s(&work.watch, request->weights.size, 0);
     work_end(&work);

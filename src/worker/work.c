@@ -69,6 +69,12 @@ int work_idle(const struct work *work, double duration_s, struct error *err)
     return stopper_sleep(work->stop, rest_s) ? work_cancelled(err) : OK;
 }
 
+void request_bytes_drop(const struct request_bytes *bytes)
+{
+    if (bytes)
+        bytes->drop(bytes->context);
+}
+
 /* ---- what a request names ---- */
 
 static int fail_no_loss(const char *name, struct error *err)

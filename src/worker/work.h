@@ -39,6 +39,9 @@ struct work_order {
 int work_begin(struct work *work, const struct trainer *trainer, struct stopper *stop, struct error *err);
 void work_end(struct work *work);
 
+/* Once nothing of the request's spans is needed any more. NULL is legal. */
+void request_bytes_drop(const struct request_bytes *bytes);
+
 /* Find model, data and loss, check that they fit together, allocate params. */
 int work_prepare(struct work *work, struct trainer *trainer, const struct work_order *order, struct error *err);
 

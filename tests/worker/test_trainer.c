@@ -103,7 +103,7 @@ static json_t *train(struct world *world, const struct train_request *request, s
 {
     struct error error = ERROR_INIT;
 
-    cr_assert_eq(trainer_train(world->trainer, request, &world->stop, out, &error), OK, "%s", error.message);
+    cr_assert_eq(trainer_train(world->trainer, request, NULL, &world->stop, out, &error), OK, "%s", error.message);
     json_t *metrics = json_loads(out->metrics, 0, NULL);
     cr_assert_not_null(metrics, "%s", out->metrics);
     return metrics;
@@ -353,11 +353,11 @@ Test(trainer, computes_in_a_slot_and_gives_it_back)
     cr_assert_eq(seen.acquired, 1);
     cr_assert_eq(seen.released, 1);
     request.dataset_id = "nothing";
-    cr_assert_eq(trainer_train(world.trainer, &request, &world.stop, &trained, NULL), ERR_NOT_FOUND);
+    cr_assert_eq(trainer_train(world.trainer, &request, NULL, &world.stop, &trained, NULL), ERR_NOT_FOUND);
     cr_assert_eq(seen.acquired, 2);
     cr_assert_eq(seen.released, 2);
     seen.refuse = true;
-    cr_assert_eq(trainer_train(world.trainer, &request, &world.stop, &trained, NULL), ERR_CANCELLED);
+    cr_assert_eq(trainer_train(world.trainer, &request, NULL, &world.stop, &trained, NULL), ERR_CANCELLED);
     cr_assert_eq(seen.released, 2);
     world_close(&world);
 }
@@ -376,7 +376,7 @@ Test(trainer, idles_outside_its_slot_until_stopped, .timeout = 60)
     seen.world = &world;
     struct train_request request = request_of(&world);
     /* Years, if nobody stopped it after the slot is free again. */
-    cr_assert_eq(trainer_train(world.trainer, &request, &world.stop, &trained, NULL), ERR_CANCELLED);
+    cr_assert_eq(trainer_train(world.trainer, &request, NULL, &world.stop, &trained, NULL), ERR_CANCELLED);
     cr_assert_eq(seen.released, 1);
     cr_assert_null(trained.weights);
     world_close(&world);
@@ -410,7 +410,7 @@ Test(trainer, a_raised_stopper_ends_it_before_it_begins)
     world_open(&world, "c");
     struct train_request request = request_of(&world);
     stopper_raise(&world.stop);
-    cr_assert_eq(trainer_train(world.trainer, &request, &world.stop, &trained, NULL), ERR_CANCELLED);
+    cr_assert_eq(trainer_train(world.trainer, &request, NULL, &world.stop, &trained, NULL), ERR_CANCELLED);
     world_close(&world);
 }
 
@@ -425,7 +425,8 @@ static void *run_trainer(void *argument)
     struct trainer_thread *thread = argument;
     struct trained trained;
 
-    thread->status = trainer_train(thread->world->trainer, &thread->request, &thread->world->stop, &trained, NULL);
+    thread->status =
+        trainer_train(thread->world->trainer, &thread->request, NULL, &thread->world->stop, &trained, NULL);
     trained_fini(&trained);
     return NULL;
 }
@@ -453,6 +454,62 @@ Test(trainer, halts_at_its_probe_after_the_first_mini_batch, .timeout = 60)
     world_close(&world);
 }
 
+/* ---- what was received ---- */
+
+struct received {
+    void *weights; /* NULL once dropped */
+    int num_drops;
+};
+
+static void drop_received(void *context)
+{
+    struct received *received = context;
+
+    free(received->weights);
+    received->weights = NULL;
+    received->num_drops++;
+}
+
+static struct span receive(struct received *received, const struct world *world)
+{
+    struct span weights = blob_span(world->weights);
+
+    *received = (struct received){.weights = malloc(weights.size)};
+    cr_assert_not_null(received->weights);
+    memcpy(received->weights, weights.data, weights.size);
+    return span_of(received->weights, weights.size);
+}
+
+Test(trainer, needs_the_received_bytes_only_until_they_are_decoded)
+{
+    struct world world = {.host = {.local_validation_fraction = 0.2}};
+    struct received received;
+    const struct request_bytes bytes = {drop_received, &received};
+    struct trained kept, dropped;
+    char *text;
+
+    world_open(&world, "c");
+    struct train_request request = request_of(&world);
+    json_decref(train(&world, &request, &kept));
+    request.weights = receive(&received, &world);
+    cr_assert_eq(trainer_train(world.trainer, &request, &bytes, &world.stop, &dropped, NULL), OK);
+    cr_assert_eq(received.num_drops, 1);
+    cr_assert_eq(blob_size(kept.weights), blob_size(dropped.weights));
+    cr_assert_arr_eq(blob_bytes(kept.weights), blob_bytes(dropped.weights), blob_size(kept.weights));
+    const struct validation_request validation = {.session_id = "s",
+                                                  .model_id = "LeNet5",
+                                                  .model_class = "",
+                                                  .dataset_id = "squares",
+                                                  .weights = receive(&received, &world),
+                                                  .batch_size = 7};
+    cr_assert_eq(trainer_validate(world.trainer, &validation, &bytes, &world.stop, &text, NULL), OK);
+    cr_assert_eq(received.num_drops, 1);
+    free(text);
+    trained_fini(&kept);
+    trained_fini(&dropped);
+    world_close(&world);
+}
+
 /* ---- refusals ---- */
 
 static void expect_refused(struct world *world, const struct train_request *request, int status, const char *words)
@@ -460,8 +517,8 @@ static void expect_refused(struct world *world, const struct train_request *requ
     struct error error = ERROR_INIT;
     struct trained trained;
 
-    cr_assert_eq(trainer_train(world->trainer, request, &world->stop, &trained, &error), status, "%d: %s", error.status,
-                 error.message);
+    cr_assert_eq(trainer_train(world->trainer, request, NULL, &world->stop, &trained, &error), status, "%d: %s",
+                 error.status, error.message);
     cr_assert_not_null(strstr(error.message, words), "%s", error.message);
 }
 
@@ -541,7 +598,7 @@ Test(trainer, validates_on_what_was_held_out)
                                                .dataset_id = "squares",
                                                .weights = blob_span(trained.weights),
                                                .batch_size = 7};
-    cr_assert_eq(trainer_validate(world.trainer, &request, &world.stop, &text, &error), OK, "%s", error.message);
+    cr_assert_eq(trainer_validate(world.trainer, &request, NULL, &world.stop, &text, &error), OK, "%s", error.message);
     json_t *metrics = json_loads(text, 0, NULL);
     cr_assert_eq(number(metrics, "num_samples"), 20);
     cr_assert_gt(number(metrics, "accuracy"), 80);
@@ -565,7 +622,7 @@ Test(trainer, says_that_nothing_is_held_out)
                                                .dataset_id = "squares",
                                                .weights = blob_span(world.weights),
                                                .batch_size = 7};
-    cr_assert_eq(trainer_validate(world.trainer, &request, &world.stop, &text, NULL), ERR_PRECONDITION);
+    cr_assert_eq(trainer_validate(world.trainer, &request, NULL, &world.stop, &text, NULL), ERR_PRECONDITION);
     world_close(&world);
 }
 
