@@ -112,17 +112,33 @@ static void check_session_file(struct yaml_node root, const char *path, struct d
     check_table(&session_config_table, root, diags);
 }
 
-static void check_dataset(struct yaml_node root, const char *path, struct diags *diags)
-{
-    (void)path;
-    check_table(&dataset_config_table, root, diags);
-}
-
 static char *folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
 
     return slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+}
+
+/* The data file, where it lies beside the configuration: that can also be checked on another machine. */
+static void check_data_of(struct yaml_node root, const char *path, struct diags *diags)
+{
+    const char *name = yaml_text(yaml_get(yaml_get(root, "dataset_details"), "data_filename"));
+    char *folder = folder_of(path), *file = folder && name ? fs_join(folder, name) : NULL;
+    struct dataset dataset;
+
+    if (file && fs_exists(file) && !data_file_load(file, &dataset, diags))
+        dataset_fini(&dataset);
+    free(file);
+    free(folder);
+}
+
+static void check_dataset(struct yaml_node root, const char *path, struct diags *diags)
+{
+    size_t errors = diags_errors(diags);
+
+    check_table(&dataset_config_table, root, diags);
+    if (diags_errors(diags) == errors)
+        check_data_of(root, path, diags);
 }
 
 /* The network behind config.yaml must load with the arguments that config.yaml gives it. */

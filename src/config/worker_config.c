@@ -45,7 +45,7 @@ static const struct param general_rows[] = {
     {.name = "temp_dir_path", .type = PARAM_STRING, .offset = IN(general_config, temp_dir_path), .fallback = "temp",
      .help = "Folder of the model cache and of client_info.yaml, which keeps the client's id."},
     {.name = "cleanup_session_on_exit", .type = PARAM_BOOL, .offset = IN(general_config, cleanup_session_on_exit),
-     .fallback = "false", .help = "Remove what sessions left when the worker ends."},
+     .fallback = "false", .flags = PARAM_NOT_YET, .help = "Remove what sessions left when the worker ends."},
     {.name = "cleanup_model_cache_on_exit", .type = PARAM_BOOL,
      .offset = IN(general_config, cleanup_model_cache_on_exit), .fallback = "false",
      .help = "Remove the model cache when the worker ends."},

@@ -366,13 +366,14 @@ static bool differs_from_default(struct reader *r, const struct param *row, cons
 static void warn_no_effect(struct reader *r, const struct param *row, struct yaml_node node, const struct path *path,
                            const struct param_table *table, const void *base)
 {
+    const char *where = param_without_effect(row);
     char name[PATH_TEXT];
 
-    if (!(row->flags & PARAM_NO_EFFECT) || yaml_is_null(node) || (yaml_kind(node) != YAML_SCALAR && !yaml_size(node)) ||
+    if (!where || yaml_is_null(node) || (yaml_kind(node) != YAML_SCALAR && !yaml_size(node)) ||
         !differs_from_default(r, row, path, table, base))
         return;
     path_text(path, name);
-    diag_warning(r->diags, yaml_place(node), "`%s` has no effect in flosim", name);
+    diag_warning(r->diags, yaml_place(node), "`%s` has no effect %s", name, where);
 }
 
 static struct yaml_node find_value(const struct param *row, struct yaml_node node)

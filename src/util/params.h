@@ -54,6 +54,7 @@ enum param_flags {
     PARAM_REQUIRED = 1, /* absent is an error; without it and without a `fallback` the value is zero / NULL */
     PARAM_NO_EFFECT = 2, /* a known key of Flotilla that does nothing here: setting it to anything but its default warns */
     PARAM_OURS = 4,     /* not a key of Flotilla 1.0; shown as such in the reference */
+    PARAM_NOT_YET = 8,  /* what `help` says is still to come: the same warning, "in this version" */
 };
 
 /* Limits for `min` and `max`: an open end, and "more than zero". */
@@ -97,7 +98,7 @@ void params_free(const struct param_table *table, void *out);
 int params_copy(const struct param_table *table, const void *from, void *to);
 
 /* Write back as YAML, every key with its value, `indent` spaces deep; reading it again gives the same struct. Keys with
- * PARAM_NO_EFFECT and nodes that are absent are left out. */
+ * PARAM_NO_EFFECT or PARAM_NOT_YET and nodes that are absent are left out. */
 void params_write(const struct param_table *table, const void *values, int indent, FILE *out);
 
 /* Help text: name, type, range, default, sentence; nested tables indented. */

@@ -76,8 +76,8 @@ static void help_row(const struct param *row, int indent, FILE *out)
         put_default(row, out);
     if (row->flags & PARAM_OURS)
         fputs("; not in Flotilla 1.0", out);
-    if (row->flags & PARAM_NO_EFFECT)
-        fputs("; no effect in flosim", out);
+    if (param_without_effect(row))
+        fprintf(out, "; no effect %s", param_without_effect(row));
     fputc('\n', out);
     if (row->help)
         put_wrapped(row->help, indent + 4, out);
@@ -128,7 +128,9 @@ static void markdown_row(const struct param *row, const char *prefix, FILE *out)
         fprintf(out, "`%s`", row->fallback);
     fputs(" | ", out);
     put_cell(row->help ? row->help : "", out);
-    fputs(row->flags & PARAM_NO_EFFECT ? " *No effect in flosim.* |\n" : " |\n", out);
+    if (param_without_effect(row))
+        fprintf(out, " *No effect %s.*", param_without_effect(row));
+    fputs(" |\n", out);
 }
 
 static void markdown_rows(const struct param_table *table, const char *prefix, FILE *out)

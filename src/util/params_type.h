@@ -16,6 +16,12 @@ void param_format_number(double value, char text[PARAM_NUMBER_TEXT]);
 bool param_range_text(const struct param *row, char text[PARAM_RANGE_TEXT]);
 bool param_in_range(const struct param *row, double value);
 
+/* Where keys of this kind have no effect: "in flosim", "in this version"; NULL for a key that has one. */
+static inline const char *param_without_effect(const struct param *row)
+{
+    return row->flags & PARAM_NO_EFFECT ? "in flosim" : row->flags & PARAM_NOT_YET ? "in this version" : NULL;
+}
+
 /* The place of a row's value inside the struct. */
 static inline void *param_at(const struct param *row, void *base)
 {

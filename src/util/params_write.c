@@ -150,7 +150,7 @@ static bool is_left_out(const struct param *row, const void *base)
 {
     const void *value = param_at_const(row, base);
 
-    return (row->flags & PARAM_NO_EFFECT) || (row->type == PARAM_NODE && !((const struct yaml_node *)value)->doc);
+    return param_without_effect(row) || (row->type == PARAM_NODE && !((const struct yaml_node *)value)->doc);
 }
 
 /* Each row begins on a line of its own, the first one of a list's item behind its dash. */
