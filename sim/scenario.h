@@ -103,7 +103,7 @@ struct scenario_data {
 int scenario_load_data(const struct scenario *scenario, struct scenario_data *out, struct diags *diags);
 void scenario_data_fini(struct scenario_data *data);
 
-/* Every key with its value, and what it ran with: reading it again repeats the run. No time stamps. */
+/* The keys with their defaults, and what it ran with: reading it again repeats the run. No time stamps. */
 int scenario_write_resolved(const struct scenario *scenario, const char *path, struct error *err);
 
 /* Fill with what this binary runs on; params_free(&recorded_table, …). ERR_MEMORY. */

@@ -1,4 +1,5 @@
-/* scenario.resolved.yaml: the scenario with every default spelled out, and what it ran with. */
+/* scenario.resolved.yaml: the scenario with its defaults spelled out, and what it ran with. Arguments of strategies,
+ * faults and expectations stand as they were written: their defaults are those of the version that is recorded. */
 #include <cblas.h>
 #include <errno.h>
 #include <grpc/grpc.h>
@@ -73,7 +74,9 @@ static int write_all(const struct scenario *scenario, FILE *out, struct error *e
     keys.recorded = recorded;
     keys.session_file = NULL;
     keys.data = keys.broker = keys.session = keys.faults = keys.expect = (struct yaml_node){NULL, 0};
-    fputs("# Every key of the scenario with its value; running this file repeats the run.\n", out);
+    fputs("# The scenario with its defaults spelled out (but for strategies' arguments, faults and expectations,\n"
+          "# which stand as they were written); running this file repeats the run.\n",
+          out);
     params_write(&scenario_table, &keys, 0, out);
     int status = write_sections(scenario, out);
     params_free(&recorded_table, &recorded);
