@@ -13,16 +13,22 @@ enum {
     FIRST_BACKOFF_MS = 100,
     MAX_BACKOFF_MS = 1000,
     LOOKAHEAD_BYTES = 64 * 1024, /* what a worker may send of a reply that nobody reads yet */
-    TARGET_MAX = 300,
+    SMALL_MODEL_BYTES = 8 << 20, /* replies with so many weights need no connection of their own kind */
 };
+
+/* Replies are bounded by what can be in them, because any worker may send what it likes: those without weights by a
+ * mebibyte (EDGE_SMALL_REPLY), training's by its connection's limit. */
+static char service_config[] = "{\"methodConfig\": ["
+                               "{\"name\": [{\"service\": \"EdgeService\"}], \"maxResponseMessageBytes\": 1048576},"
+                               "{\"name\": [{\"service\": \"EdgeService\", \"method\": \"StartTraining\"}]}]}";
 
 /* The endpoint is an advert's text. Only host and port may come through: gRPC's own names reach farther (unix:, xds:).
  */
-static int target_of(const char *endpoint, char target[TARGET_MAX], struct error *err)
+static int target_of(const char *endpoint, char target[EDGE_TARGET_MAX], struct error *err)
 {
     const char *colon = strrchr(endpoint, ':');
     size_t host_size = colon ? (size_t)(colon - endpoint) : 0;
-    char host[TARGET_MAX - 40];
+    char host[EDGE_TARGET_MAX - 40];
     unsigned char address[sizeof(struct in6_addr)];
     char *end = NULL;
     long port = colon && isdigit((unsigned char)colon[1]) ? strtol(colon + 1, &end, 10) : 0;
@@ -34,29 +40,33 @@ static int target_of(const char *endpoint, char target[TARGET_MAX], struct error
     if (host[0] == '[' && host[host_size - 1] == ']') {
         host[host_size - 1] = '\0';
         if (inet_pton(AF_INET6, host + 1, address) == 1) {
-            snprintf(target, TARGET_MAX, "ipv6:[%s]:%ld", host + 1, port);
+            snprintf(target, EDGE_TARGET_MAX, "ipv6:[%s]:%ld", host + 1, port);
             return OK;
         }
     } else if (inet_pton(AF_INET, host, address) == 1) {
-        snprintf(target, TARGET_MAX, "ipv4:%s:%ld", host, port);
+        snprintf(target, EDGE_TARGET_MAX, "ipv4:%s:%ld", host, port);
         return OK;
     } else if (strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == host_size) {
-        snprintf(target, TARGET_MAX, "dns:///%s:%ld", host, port);
+        snprintf(target, EDGE_TARGET_MAX, "dns:///%s:%ld", host, port);
         return OK;
     }
     return FAIL(err, ERR_INVALID, "\"%.64s\" is not an endpoint: host:port is wanted", endpoint);
 }
 
-static grpc_channel *create_channel(const struct edge_client *client, const char *target, int keepalive)
+static grpc_channel *create_channel(const struct edge_channel *channel, int max_reply)
 {
+    enum { IDENTITY_ONLY = 1 }; /* a compressed reply may be of any size once it is unpacked */
+    const struct edge_client *client = channel->client;
     grpc_channel_credentials *credentials = grpc_insecure_credentials_create();
     // clang-format off
     grpc_arg list[] = {
-        int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, client->max_message_length),
+        int_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, max_reply),
         int_arg(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, client->max_message_length),
         int_arg(GRPC_ARG_ENABLE_RETRIES, 0), /* the leader decides what is tried again */
         int_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
+        {.type = GRPC_ARG_STRING, .key = GRPC_ARG_SERVICE_CONFIG, .value.string = service_config},
         int_arg(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1),
+        int_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, IDENTITY_ONLY),
         int_arg(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1), /* a connection dies with its channel */
         int_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, CONNECT_TIMEOUT_MS),
         int_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, FIRST_BACKOFF_MS),
@@ -71,19 +81,64 @@ static grpc_channel *create_channel(const struct edge_client *client, const char
         int_arg(GRPC_ARG_KEEPALIVE_TIME_MS, client->keepalive_ms), /* last: left out without keepalive */
     };
     // clang-format on
-    grpc_channel_args args = {sizeof list / sizeof *list - (keepalive ? 0 : 1), list};
-    grpc_channel *channel = grpc_channel_create(target, credentials, &args);
+    grpc_channel_args args = {sizeof list / sizeof *list - (channel->keepalive ? 0 : 1), list};
+    grpc_channel *grpc = grpc_channel_create(channel->target, credentials, &args);
 
     grpc_channel_credentials_release(credentials);
-    return channel;
+    return grpc;
+}
+
+static struct edge_connection *new_connection(const struct edge_channel *channel, int max_reply)
+{
+    struct edge_connection *connection = malloc(sizeof *connection);
+    sigset_t saved;
+
+    if (!connection)
+        return NULL;
+    signals_block(&saved);
+    *connection = (struct edge_connection){create_channel(channel, max_reply), 1, max_reply};
+    signals_restore(&saved);
+    return connection;
+}
+
+void edge_connection_unref(struct edge_connection *connection)
+{
+    if (!connection || --connection->refs > 0)
+        return;
+    grpc_channel_destroy(connection->grpc);
+    free(connection);
+}
+
+/* The largest reply to a request with so many bytes of weights: as many come back. */
+static int reply_limit(const struct edge_channel *channel, size_t weights)
+{
+    size_t max = (size_t)channel->client->max_message_length;
+    size_t limit = (weights > SMALL_MODEL_BYTES ? weights : SMALL_MODEL_BYTES) + EDGE_SMALL_REPLY;
+
+    return (int)(limit < max ? limit : max);
+}
+
+struct edge_connection *edge_channel_connection(struct edge_channel *channel, size_t weights)
+{
+    int limit = reply_limit(channel, weights);
+    struct edge_connection *connection = channel->connection;
+
+    if (!connection || connection->max_reply < limit) {
+        connection = new_connection(channel, limit);
+        if (!connection)
+            return NULL;
+        edge_connection_unref(channel->connection);
+        channel->connection = connection;
+    }
+    connection->refs++;
+    return connection;
 }
 
 int edge_channel_open(struct edge_client *client, const char *endpoint, int keepalive, struct edge_channel **out,
                       struct error *err)
 {
-    char target[TARGET_MAX];
+    char target[EDGE_TARGET_MAX];
     struct edge_channel *channel;
-    sigset_t saved;
     int status;
 
     *out = NULL;
@@ -92,9 +147,8 @@ int edge_channel_open(struct edge_client *client, const char *endpoint, int keep
     if (!(channel = calloc(1, sizeof *channel)))
         return FAIL(err, ERR_MEMORY, "out of memory for a channel");
     channel->client = client;
-    signals_block(&saved);
-    channel->grpc = create_channel(client, target, keepalive);
-    signals_restore(&saved);
+    channel->keepalive = keepalive;
+    memcpy(channel->target, target, sizeof target);
     channel->next = client->channels;
     if (channel->next)
         channel->next->previous = channel;
@@ -117,6 +171,6 @@ void edge_channel_close(struct edge_channel *channel)
         client->channels = channel->next;
     if (channel->next)
         channel->next->previous = channel->previous;
-    grpc_channel_destroy(channel->grpc);
+    edge_connection_unref(channel->connection);
     free(channel);
 }

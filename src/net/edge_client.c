@@ -6,6 +6,7 @@
 
 enum {
     DEFAULT_CREDITS = 8,
+    DEFAULT_RECEIVE_TIMEOUT_S = 10,
     DEFAULT_KEEPALIVE_MS = 30000,
     MIN_KEEPALIVE_MS = 1000, /* gRPC sends no more than a ping a second */
 };
@@ -145,7 +146,9 @@ static struct edge_client *allocate(const struct edge_client_options *options, s
         client->keepalive_ms = MIN_KEEPALIVE_MS;
     client->keepalive_timeout_ms =
         options->keepalive_timeout_ms > 0 ? options->keepalive_timeout_ms : DEFAULT_KEEPALIVE_MS;
+    client->receive_timeout_s = options->receive_timeout_s > 0 ? options->receive_timeout_s : DEFAULT_RECEIVE_TIMEOUT_S;
     client->wake.handle = on_wake;
+    edge_credit_watch_init(client);
     client->refs = 1;
     return client;
 }
@@ -208,6 +211,7 @@ void edge_client_free(struct edge_client *client)
     if (!client)
         return;
     stop_thread(client);
+    loop_timer_cancel(client->loop, &client->watch);
     while (client->channels)
         edge_channel_close(client->channels);
     while ((request = take_done(client, &more)))

@@ -18,6 +18,7 @@ struct edge_request; /* one call in progress */
 struct edge_client_options {
     size_t max_message_length; /* bytes, both ways; 0: 1,048,576,000 */
     int reply_credits;         /* replies with weights that may be in memory or in transfer at once; 0: 8 */
+    double receive_timeout_s;  /* for a reply in transfer, besides 2 s for each megabyte that was sent; 0: 10 */
     int keepalive_ms;          /* between pings on channels with keepalive, at least 1,000; 0: 30,000 */
     int keepalive_timeout_ms;  /* an unanswered ping ends the connection; 0: 30,000 */
 };
@@ -49,10 +50,11 @@ struct edge_reply {
 
 typedef void (*edge_callback)(void *context, struct edge_reply *reply);
 
-/* Start a unary call. `head` and `weights` (may be NULL) are taken. The callback runs exactly once, on the loop's
- * thread, also on failure, cancellation or deadline (timeout_s <= 0: none). A peer that cannot be reached or goes away
- * is ERR_UNAVAILABLE at once. Returns the call for edge_request_cancel, valid until the callback; NULL, and no
- * callback, when out of memory. */
+/* Start a unary call. `head` and `weights` (may be NULL) are taken. A reply of training has at most as many weights as
+ * were sent, or 8 MiB, any other reply is at most 1 MiB; what is larger, or comes too slowly, fails the call. The
+ * callback runs exactly once, on the loop's thread, also on failure, cancellation or deadline (timeout_s <= 0: none). A
+ * peer that cannot be reached or goes away is ERR_UNAVAILABLE at once. Returns the call for edge_request_cancel, valid
+ * until the callback; NULL, and no callback, when out of memory. */
 struct edge_request *edge_call_unary(struct edge_channel *channel, enum edge_method method, struct blob *head,
                                      struct blob *weights, double timeout_s, edge_callback callback, void *context);
 

@@ -10,6 +10,11 @@ enum { DEFAULT_CHUNK_SIZE = 64 * 1024 };
 
 /* --- operations, client's thread --- */
 
+static bool carries_weights(const struct edge_request *request)
+{
+    return request->method == EDGE_START_TRAINING;
+}
+
 static void start(struct edge_request *request, const grpc_op *ops, size_t n, struct cq_tag *tag)
 {
     grpc_call_error failure = grpc_call_start_batch(request->rpc, ops, n, tag, NULL);
@@ -28,10 +33,24 @@ static void start_headers(struct edge_request *request)
     start(request, &op, 1, &request->headers);
 }
 
+/* A reply that holds one of the few credits has a bounded time, the longer the more weights were sent (as many come
+ * back): all at half a megabyte a second at least. */
+static uint64_t receive_due_ns(const struct edge_request *request)
+{
+    double seconds = request->client->receive_timeout_s + (double)request->reply.bytes_sent / 0.5e6;
+
+    return clock_now_ns(loop_clock(request->client->loop)) + (uint64_t)(seconds * 1e9);
+}
+
 static void start_receiving(struct edge_request *request)
 {
     grpc_op op = {.op = GRPC_OP_RECV_MESSAGE};
 
+    if (carries_weights(request)) {
+        pthread_mutex_lock(&request->client->queue.mutex);
+        request->receive_due_ns = receive_due_ns(request);
+        pthread_mutex_unlock(&request->client->queue.mutex);
+    }
     op.data.recv_message.recv_message = &request->incoming;
     start(request, &op, 1, &request->received);
 }
@@ -65,11 +84,6 @@ static void start_sending(struct edge_request *request, struct blob *head, struc
 
 /* --- end --- */
 
-static bool carries_weights(const struct edge_request *request)
-{
-    return request->method == EDGE_START_TRAINING;
-}
-
 static void describe_failure(struct edge_request *request, struct error *err)
 {
     char *details = grpc_slice_to_c_string(request->details);
@@ -94,9 +108,8 @@ static void fill_reply(struct edge_request *request)
     reply->elapsed_s = (double)(clock_now_ns(clock) - request->started_ns) / 1e9;
     if (request->code != GRPC_STATUS_OK || !request->incoming) {
         describe_failure(request, &reply->error);
-    } else if (!(reply->body = message_to_blob(request->incoming))) {
-        FAIL(&reply->error, ERR_MEMORY, "out of memory for a reply of %zu bytes",
-             grpc_byte_buffer_length(request->incoming));
+    } else if (!(reply->body = message_take_blob(request->incoming))) {
+        FAIL(&reply->error, ERR_MEMORY, "out of memory for a reply");
     } else {
         reply->bytes_received = blob_size(reply->body);
         reply->holds_credit = carries_weights(request);
@@ -196,6 +209,9 @@ static void on_received(void *owner, bool ok)
     struct edge_request *request = owner;
 
     (void)ok; /* a failed receive gives no message, and the status says why */
+    pthread_mutex_lock(&request->client->queue.mutex);
+    request->receive_due_ns = 0;
+    pthread_mutex_unlock(&request->client->queue.mutex);
     request->pending--;
     end_if_over(request);
 }
@@ -241,6 +257,7 @@ void edge_request_free(struct edge_request *request)
     blob_unref(request->weights);
     blob_unref(request->data);
     blob_unref(request->reply.body);
+    edge_connection_unref(request->connection);
     free(request);
 }
 
@@ -274,19 +291,25 @@ static void begin(struct edge_request *request, double timeout_s)
     init_request(request);
     request->started_ns = clock_now_ns(loop_clock(client->loop));
     request->reply.bytes_sent = blob_size(request->head) + blob_size(request->weights) + blob_size(request->data);
-    request->rpc = grpc_channel_create_call(request->channel->grpc, NULL, GRPC_PROPAGATE_DEFAULTS, client->queue.cq,
+    request->rpc = grpc_channel_create_call(request->connection->grpc, NULL, GRPC_PROPAGATE_DEFAULTS, client->queue.cq,
                                             path, NULL, deadline_after(timeout_s), NULL);
     edge_client_add(request);
+    edge_credit_watch(request->client);
 }
 
-/* NULL when out of memory or closing; nothing is taken then. */
-static struct edge_request *new_request(struct edge_channel *channel, enum edge_method method, edge_callback callback,
-                                        void *context)
+/* `weights`: bytes of them that go with the request. NULL when out of memory or closing; nothing is taken then. */
+static struct edge_request *new_request(struct edge_channel *channel, enum edge_method method, size_t weights,
+                                        edge_callback callback, void *context)
 {
     struct edge_request *request = channel->client->closing ? NULL : calloc(1, sizeof *request);
 
     if (!request)
         return NULL;
+    request->connection = edge_channel_connection(channel, weights);
+    if (!request->connection) {
+        free(request);
+        return NULL;
+    }
     request->client = channel->client;
     request->channel = channel;
     request->method = method;
@@ -298,7 +321,7 @@ static struct edge_request *new_request(struct edge_channel *channel, enum edge_
 struct edge_request *edge_call_unary(struct edge_channel *channel, enum edge_method method, struct blob *head,
                                      struct blob *weights, double timeout_s, edge_callback callback, void *context)
 {
-    struct edge_request *request = new_request(channel, method, callback, context);
+    struct edge_request *request = new_request(channel, method, blob_size(weights), callback, context);
 
     if (!request) {
         blob_unref(head);
@@ -315,9 +338,11 @@ struct edge_request *edge_call_upload(struct edge_channel *channel, const char *
                                       struct blob *data, size_t chunk_size, double timeout_s, edge_callback callback,
                                       void *context)
 {
-    struct edge_request *request = new_request(channel, EDGE_STREAM_FILE, callback, context);
+    struct edge_request *request = new_request(channel, EDGE_STREAM_FILE, 0, callback, context);
 
     if (!request || edge_encode_upload_head(model_id, file_name, &request->head, NULL)) {
+        if (request)
+            edge_connection_unref(request->connection);
         free(request);
         blob_unref(data);
         return NULL;

@@ -14,10 +14,25 @@
 #include "net/edge_client.h"
 #include "net/grpc_runtime.h"
 
+enum {
+    EDGE_SMALL_REPLY = 1 << 20, /* the most that a reply has besides weights */
+    EDGE_TARGET_MAX = 300,
+};
+
+/* A gRPC channel with a bound for replies, which gRPC takes for a channel's whole life only. Kept by the channel and by
+ * each of its calls. Loop's thread. */
+struct edge_connection {
+    grpc_channel *grpc;
+    size_t refs;
+    int max_reply; /* bytes of a reply with weights */
+};
+
 struct edge_channel {
     struct edge_client *client;
     struct edge_channel *previous, *next;
-    grpc_channel *grpc;
+    struct edge_connection *connection; /* the latest; NULL: no call yet */
+    int keepalive;
+    char target[EDGE_TARGET_MAX];
 };
 
 struct request_list {
@@ -31,6 +46,8 @@ struct edge_client {
     struct cq_thread queue;
     struct edge_channel *channels; /* loop's thread only */
     struct loop_event wake;        /* a reply is in `done` */
+    struct loop_timer watch;       /* for replies that come too slowly; set while calls are active */
+    double receive_timeout_s;
 
     /* Guarded by the queue's mutex. */
     size_t refs; /* the owner, the wake event while posted, each credit that was kept */
@@ -47,6 +64,7 @@ struct edge_request {
     struct edge_request *next_waiting;
     struct edge_client *client;
     struct edge_channel *channel; /* guarded; NULL once closed */
+    struct edge_connection *connection;
     enum edge_method method;
     edge_callback callback;
     void *context;
@@ -67,6 +85,7 @@ struct edge_request {
 
     /* Guarded. */
     bool is_waiting, grant_posted, has_credit;
+    uint64_t receive_due_ns; /* by then the reply must have come, for others wait for its credit; 0: not receiving */
 
     uint64_t started_ns;
     struct edge_reply reply; /* filled when the call is over */
@@ -74,6 +93,11 @@ struct edge_request {
 
 /* edge_client_call.c */
 void edge_request_free(struct edge_request *request);
+
+/* edge_channel.c. Loop's thread. A reference to a connection whose replies may be as large as so many bytes of weights:
+ * the channel's, or a new one in its place. NULL: out of memory. */
+struct edge_connection *edge_channel_connection(struct edge_channel *channel, size_t weights);
+void edge_connection_unref(struct edge_connection *connection); /* NULL is legal */
 
 /* edge_client.c. Loop's thread: the call is ready; hand it to the client's thread. */
 void edge_client_add(struct edge_request *request);
@@ -89,5 +113,8 @@ bool edge_credit_take(struct edge_request *request);
 void edge_credit_drop(struct edge_request *request);
 /* Any thread: to the next who waits, or back to the client. */
 void edge_credit_give(struct edge_client *client);
+/* Loop's thread: see that what holds a credit moves, while calls are active. */
+void edge_credit_watch(struct edge_client *client);
+void edge_credit_watch_init(struct edge_client *client);
 
 #endif

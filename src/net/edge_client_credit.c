@@ -87,3 +87,46 @@ void edge_credit_release(struct edge_client *client)
     edge_credit_give(client);
     edge_client_unref(client);
 }
+
+/* --- the watch, loop's thread --- */
+
+static const uint64_t watch_interval_ns = 500000000;
+
+static void cancel_overdue(struct edge_client *client)
+{
+    uint64_t now_ns = clock_now_ns(loop_clock(client->loop));
+
+    pthread_mutex_lock(&client->queue.mutex);
+    for (struct edge_request *request = client->active.first; request; request = request->next) {
+        if (!request->rpc || !request->receive_due_ns || now_ns < request->receive_due_ns)
+            continue;
+        request->receive_due_ns = 0;
+        grpc_call_cancel_with_status(request->rpc, GRPC_STATUS_DEADLINE_EXCEEDED, "the reply came too slowly", NULL);
+    }
+    pthread_mutex_unlock(&client->queue.mutex);
+}
+
+static void look(struct loop_timer *timer)
+{
+    struct edge_client *client = CONTAINER_OF(timer, struct edge_client, watch);
+
+    cancel_overdue(client);
+    edge_credit_watch(client);
+}
+
+void edge_credit_watch(struct edge_client *client)
+{
+    bool is_active;
+
+    pthread_mutex_lock(&client->queue.mutex);
+    is_active = client->num_active > 0;
+    pthread_mutex_unlock(&client->queue.mutex);
+    /* Without memory for a timer the next call sets it. */
+    if (is_active && client->watch.heap_index < 0)
+        loop_timer_set(client->loop, &client->watch, watch_interval_ns, NULL);
+}
+
+void edge_credit_watch_init(struct edge_client *client)
+{
+    loop_timer_init(&client->watch, look);
+}

@@ -259,7 +259,7 @@ static void on_received(void *owner, bool ok)
     blob_unref(call->wire);
     call->wire = NULL;
     if (call->incoming) {
-        whole = (call->wire = message_to_blob(call->incoming)) != NULL;
+        whole = (call->wire = message_take_blob(call->incoming)) != NULL;
         grpc_byte_buffer_destroy(call->incoming);
         call->incoming = NULL;
     }

@@ -1,7 +1,7 @@
 #include "net/grpc_runtime.h"
 
-#include <grpc/byte_buffer_reader.h>
 #include <grpc/slice.h>
+#include <grpc/slice_buffer.h>
 #include <grpc/support/log.h>
 #include <grpc/support/time.h>
 #include <limits.h>
@@ -125,25 +125,22 @@ grpc_byte_buffer *message_of_blobs(struct blob *head, struct blob *tail)
     return message;
 }
 
-struct blob *message_to_blob(grpc_byte_buffer *message)
+struct blob *message_take_blob(grpc_byte_buffer *message)
 {
-    struct blob *blob = blob_new(grpc_byte_buffer_length(message));
-    grpc_byte_buffer_reader reader;
-    grpc_slice *slice;
+    grpc_slice_buffer *slices = &message->data.raw.slice_buffer;
+    struct blob *blob = message->data.raw.compression == GRPC_COMPRESS_NONE ? blob_new(slices->length) : NULL;
     char *at;
 
     if (!blob)
         return NULL;
     at = blob_bytes(blob);
-    if (!grpc_byte_buffer_reader_init(&reader, message)) {
-        blob_unref(blob);
-        return NULL;
+    while (slices->count > 0) {
+        grpc_slice slice = grpc_slice_buffer_take_first(slices);
+
+        memcpy(at, GRPC_SLICE_START_PTR(slice), GRPC_SLICE_LENGTH(slice));
+        at += GRPC_SLICE_LENGTH(slice);
+        grpc_slice_unref(slice);
     }
-    while (grpc_byte_buffer_reader_peek(&reader, &slice)) {
-        memcpy(at, GRPC_SLICE_START_PTR(*slice), GRPC_SLICE_LENGTH(*slice));
-        at += GRPC_SLICE_LENGTH(*slice);
-    }
-    grpc_byte_buffer_reader_destroy(&reader);
     return blob;
 }
 

@@ -50,8 +50,10 @@ void cq_thread_notify(grpc_call *call, struct cq_tag *tag);
 /* A message of one or two pieces, both taken, neither copied; `tail` may be NULL. */
 grpc_byte_buffer *message_of_blobs(struct blob *head, struct blob *tail);
 
-/* Returns the message's bytes as one new blob; NULL when out of memory. `message` is borrowed. */
-struct blob *message_to_blob(grpc_byte_buffer *message);
+/* Returns the message's bytes as one new blob; NULL when out of memory. `message` is borrowed, but its bytes are gone
+ * afterwards: each piece is given back once it is copied, so that a large message is not there twice. It must not be
+ * compressed. */
+struct blob *message_take_blob(grpc_byte_buffer *message);
 
 /* A length for a channel argument, which is an int. 0 gives Flotilla's limit, 1,048,576,000. */
 int message_limit(size_t max_message_length);

@@ -82,6 +82,18 @@ static void check_abort(struct outcome *outcome)
     expect_failure(outcome, ERR_UNIMPLEMENTED, "");
 }
 
+/* No reply without weights may be large, however well it is packed. */
+static void check_bounds(struct outcome *outcome)
+{
+    blob_unref(outcome->body);
+    *outcome = (struct outcome){.stand = outcome->stand};
+    echo(outcome, "large");
+    expect_failure(outcome, ERR_MEMORY, "larger than max");
+    echo(outcome, "packed");
+    CHECK(outcome->reply.error.status != OK, "%zu bytes came out of a small reply", blob_size(outcome->body));
+    *outcome = (struct outcome){.stand = outcome->stand};
+}
+
 int main(int argc, char **argv)
 {
     struct stand stand;
@@ -95,6 +107,7 @@ int main(int argc, char **argv)
     check_bench_and_validation(&outcome);
     check_upload(&outcome);
     check_abort(&outcome);
+    check_bounds(&outcome);
     blob_unref(outcome.body);
     stand_close(&stand);
     return 0;

@@ -38,6 +38,11 @@ uploads = {}
 
 
 def echo(request, context):
+    if request.text == "large":
+        return edge.echoMessage(text="x" * 2_000_000)
+    if request.text == "packed":
+        context.set_compression(grpc.Compression.Gzip)
+        return edge.echoMessage(text="x" * 2_000_000)
     return edge.echoMessage(text=request.text)
 
 

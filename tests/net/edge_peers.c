@@ -359,10 +359,92 @@ static void case_silent_peer(void)
     end_child(&child, 0);
 }
 
+/* --- replies that are too large --- */
+
+/* However large a message the client may send: what comes back has a bound of its own. */
+static void case_large_replies(void)
+{
+    struct child child = start_child(0);
+    struct stand stand;
+    struct outcome outcome = {.stand = &stand};
+
+    stand_open(&stand, &defaults, child.port, 1);
+    start_train(&outcome, "big:20000000", pattern(1000), 30);
+    run(&stand);
+    expect_failure(&outcome, ERR_MEMORY, "larger than max");
+    start_train(&outcome, "big:20000000", pattern(19500000), 30); /* a model of that size */
+    run(&stand);
+    CHECK(outcome.reply.error.status == OK, "%s", outcome.reply.error.message);
+    CHECK(outcome.reply.bytes_received > 20000000, "%zu bytes", outcome.reply.bytes_received);
+    blob_unref(outcome.body);
+    stand_close(&stand);
+    end_child(&child, 0);
+}
+
+static struct stand *stalling_stand;
+static struct child stalling_child;
+
+static void stop_child_and_pass_credit(struct loop_timer *timer)
+{
+    (void)timer;
+    kill(stalling_child.pid, SIGSTOP);
+    edge_credit_release(stalling_stand->client);
+}
+
+/* A peer that begins a reply and does not go on keeps its credit for a bounded time only. */
+static void case_stalled_reply(void)
+{
+    struct edge_client_options options = {.reply_credits = 1, .receive_timeout_s = 1};
+    struct stand stand;
+    struct hoarder hoarder = {.outcome = {.stand = &stand}};
+    struct outcome stalled = {.stand = &stand}, echoed = {.stand = &stand}, next = {.stand = &stand};
+    struct train_request request = {.model_id = "m"};
+    struct edge_channel *honest;
+    struct child other;
+    struct loop_timer timer;
+    struct blob *head;
+    char endpoint[64];
+
+    stalling_stand = &stand;
+    stalling_child = start_child(0);
+    other = start_child(0);
+    stand_open(&stand, &options, stalling_child.port, 0);
+    snprintf(endpoint, sizeof endpoint, "127.0.0.1:%d", other.port);
+    CHECK(edge_channel_open(stand.client, endpoint, 0, &honest, NULL) == OK, "no channel");
+    CHECK(edge_encode_train_request(&request, 0, &head, NULL) == OK, "out of memory");
+    CHECK(edge_call_unary(honest, EDGE_START_TRAINING, head, NULL, 30, hoard, &hoarder), "no call");
+    run(&stand);
+    CHECK(hoarder.kept == 1, "no credit");
+    blob_unref(hoarder.outcome.body);
+    start_train(&stalled, "big:4000000", pattern(1000), 50);
+    echo(&echoed, "one connection: when this is back, the training has been asked for");
+    blob_unref(echoed.body);
+    loop_timer_init(&timer, stop_child_and_pass_credit);
+    loop_timer_set(stand.loop, &timer, 500000000u, NULL); /* the reply's headers come meanwhile */
+    run(&stand);
+    CHECK(stalled.calls_back == 1, "another call came back");
+    CHECK(stalled.reply.elapsed_s < 20, "given up only after %f s", stalled.reply.elapsed_s);
+    expect_failure(&stalled, ERR_DEADLINE, "too slowly");
+    CHECK(edge_encode_train_request(&request, 0, &head, NULL) == OK, "out of memory");
+    CHECK(edge_call_unary(honest, EDGE_START_TRAINING, head, NULL, 30, keep_outcome, &next), "no call");
+    run(&stand);
+    CHECK(next.reply.error.status == OK, "%s", next.reply.error.message);
+    blob_unref(next.body);
+    kill(stalling_child.pid, SIGCONT);
+    stand_close(&stand);
+    end_child(&other, 0); /* first, as it inherited the other's input */
+    end_child(&stalling_child, 0);
+}
+
 static const struct test_case cases[] = {
-    {"credits", case_credits},         {"waiting_for_credit", case_waiting_for_credit},
-    {"keepalive", case_keepalive},     {"killed_peer", case_killed_peer},
-    {"silent_peer", case_silent_peer}, {"killed_uploader", case_killed_uploader},
+    {"credits", case_credits},
+    {"waiting_for_credit", case_waiting_for_credit},
+    {"keepalive", case_keepalive},
+    {"killed_peer", case_killed_peer},
+    {"silent_peer", case_silent_peer},
+    {"killed_uploader", case_killed_uploader},
+    {"large_replies", case_large_replies},
+    {"stalled_reply", case_stalled_reply},
 };
 
 int main(int argc, char **argv)
