@@ -50,8 +50,6 @@ static const char help[] =
     "    flosim submit session.yaml --leader 10.0.0.5:12345 --set session_config.seed=7 --json\n";
 // clang-format on
 
-enum { MAX_TOKEN = 4096 };
-
 struct options {
     const char *path, *leader, *session_id, *file, *token_path;
     const char **overrides; /* NULL-terminated */
@@ -62,7 +60,7 @@ struct options {
 struct submission {
     struct leader_address leader;
     char id[129];
-    char token[MAX_TOKEN];
+    char *token;          /* owned; NULL: none */
     struct yaml_doc *doc; /* the file; owned */
     char *body;           /* owned */
 };
@@ -204,23 +202,16 @@ static int choose_id(const struct options *options, struct submission *out, stru
     return OK;
 }
 
-/* The first line; it must fit into a header. */
+/* It must fit into a header. */
 static int read_token(const char *path, struct submission *out, struct error *err)
 {
-    struct blob *blob;
-    int status = fs_read(path, MAX_TOKEN - 1, &blob, err);
+    int status = fs_read_secret(path, &out->token, err);
 
     if (status)
         return status;
-    memcpy(out->token, blob_bytes(blob), blob_size(blob));
-    out->token[blob_size(blob)] = '\0';
-    blob_unref(blob);
-    out->token[strcspn(out->token, "\r\n")] = '\0';
-    for (const char *c = out->token; *c; c++)
+    for (const char *c = out->token; c && *c; c++)
         if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f)
             return FAIL(err, ERR_INVALID, "%s: a bearer token has visible ASCII characters only", path);
-    if (!*out->token)
-        return FAIL(err, ERR_INVALID, "%s: the first line is empty; a bearer token is expected", path);
     out->leader.token = out->token;
     return OK;
 }
@@ -345,6 +336,7 @@ static int submit(const struct options *options)
         fprintf(stderr, "flosim submit: %s\n", err.message);
     yaml_unref(submission.doc);
     free(submission.body);
+    free(submission.token);
     return status_exit_code(status);
 }
 

@@ -281,36 +281,17 @@ static int make_topics(struct beacon *beacon, struct error *err)
     return OK;
 }
 
-/* The first line of the file; *out NULL where none is named. */
-static int read_password(const char *path, char **out, struct error *err)
-{
-    struct blob *blob = NULL;
-
-    *out = NULL;
-    if (!path || !*path)
-        return OK;
-    if (fs_read(path, 4096, &blob, err)) {
-        error_context(err, ERR_SETUP, "comm_config.mqtt.password_file: ");
-        return ERR_SETUP;
-    }
-    *out = strndup(blob_bytes(blob), blob_size(blob));
-    blob_unref(blob);
-    if (!*out)
-        return FAIL(err, ERR_MEMORY, "out of memory for a password");
-    (*out)[strcspn(*out, "\r\n")] = '\0';
-    return OK;
-}
-
 static int connect_broker(struct beacon *beacon, struct error *err)
 {
     const struct mqtt_config *config = &beacon->options.config->comm_config.mqtt;
     const struct mqtt_handlers handlers = {beacon, on_connected, on_lost, on_message};
     char client_id[TOPIC_MAX + CLIENT_ID_MAX];
     char *password;
-    int status = read_password(config->password_file, &password, err);
 
-    if (status)
-        return status;
+    if (fs_read_secret(config->password_file, &password, err)) {
+        error_context(err, ERR_SETUP, "comm_config.mqtt.password_file: ");
+        return ERR_SETUP;
+    }
     /* The prefix keeps equal ids of two simulations on one broker from throwing each other out. */
     snprintf(client_id, sizeof client_id, "%s%s", config->topic_prefix ? config->topic_prefix : "",
              beacon->options.client_id);
@@ -323,7 +304,7 @@ static int connect_broker(struct beacon *beacon, struct error *err)
         .will_topic = beacon->status_topic,
         .will_payload = "offline",
     };
-    status = mqtt_client_new(&beacon->mqtt, &options, &handlers, beacon->options.loop, beacon->options.log, err);
+    int status = mqtt_client_new(&beacon->mqtt, &options, &handlers, beacon->options.loop, beacon->options.log, err);
     free(password);
     return status;
 }
