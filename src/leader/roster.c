@@ -16,6 +16,7 @@ struct roster {
     const struct log *log;
     struct roster_client **clients; /* by id */
     size_t n, capacity, num_active;
+    size_t advert_bytes, holds;
     struct roster_listener *listeners;
     struct loop_timer sweep;
     bool deaf; /* no connection to the broker */
@@ -87,6 +88,88 @@ static int reserve(struct roster *roster)
     return OK;
 }
 
+/* ---- who is forgotten ---- */
+
+void roster_hold(struct roster *roster)
+{
+    roster->holds++;
+}
+
+void roster_release(struct roster *roster)
+{
+    roster->holds--;
+}
+
+/* About what the advert takes in memory, besides the entry itself. */
+static size_t bytes_of(const struct client_advert *advert)
+{
+    size_t bytes = advert->num_datasets * sizeof *advert->datasets + advert->num_models * sizeof *advert->models +
+                   advert->num_benchmarks * sizeof *advert->benchmarks;
+
+    for (size_t i = 0; i < advert->num_datasets; i++)
+        bytes += advert->datasets[i].num_labels * sizeof *advert->datasets[i].labels +
+                 (advert->datasets[i].details_json ? strlen(advert->datasets[i].details_json) : 0);
+    return bytes;
+}
+
+static void free_client(struct roster_client *client)
+{
+    client_advert_fini(&client->advert);
+    free(client->heartbeats);
+    free(client);
+}
+
+/* The inactive client that was heard of longest ago, but not `spared`; n: nobody can be forgotten. */
+static size_t longest_silent(const struct roster *roster, const struct roster_client *spared)
+{
+    size_t found = roster->n;
+
+    if (roster->holds > 0)
+        return found;
+    for (size_t i = 0; i < roster->n; i++) {
+        const struct roster_client *client = roster->clients[i];
+
+        if (client == spared || client->active || client->busy || client->echoing)
+            continue;
+        if (found == roster->n || client->last_seen_ns < roster->clients[found]->last_seen_ns)
+            found = i;
+    }
+    return found;
+}
+
+static bool forget_one(struct roster *roster, const struct roster_client *spared)
+{
+    size_t i = longest_silent(roster, spared);
+    struct roster_client *client;
+
+    if (i == roster->n)
+        return false;
+    client = roster->clients[i];
+    for (size_t k = 0; k < roster->n; k++) /* no gap in the numbers */
+        if (roster->clients[k]->number == roster->n - 1)
+            roster->clients[k]->number = client->number;
+    log_write(roster->log, LOG_DEBUG, "roster", "forgotten to make room client=%s", client->id);
+    roster->advert_bytes -= client->counted_bytes;
+    memmove(roster->clients + i, roster->clients + i + 1, (roster->n - i - 1) * sizeof *roster->clients);
+    roster->n--;
+    free_client(client);
+    return true;
+}
+
+/* Room for an advert of so many bytes, in the place of the one that `client` has (NULL: a new client). */
+static bool make_room(struct roster *roster, const struct roster_client *client, size_t bytes)
+{
+    size_t old = client ? client->counted_bytes : 0;
+
+    while (!client && roster->n >= roster->options.max_clients)
+        if (!forget_one(roster, NULL))
+            return false;
+    while (roster->advert_bytes - old + bytes > roster->options.max_bytes)
+        if (!forget_one(roster, client))
+            return false;
+    return true;
+}
+
 static struct roster_client *add_client(struct roster *roster, const char *id)
 {
     bool found;
@@ -94,7 +177,7 @@ static struct roster_client *add_client(struct roster *roster, const char *id)
     size_t kept = (size_t)roster->options.num_heartbeats_kept;
     struct roster_client *client;
 
-    if (roster->n >= roster->options.max_clients || reserve(roster) != OK)
+    if (reserve(roster) != OK)
         return NULL;
     client = calloc(1, sizeof *client);
     if (client)
@@ -214,17 +297,18 @@ void roster_take_advert(struct roster *roster, struct span payload)
     struct roster_client *client;
     struct error err = ERROR_INIT;
     bool was_active;
+    size_t bytes;
 
     if (client_advert_decode(payload, &advert, &err) != OK) {
         log_write(roster->log, LOG_WARN, "roster", "dropped a malformed advert: %s", err.message);
         return;
     }
+    bytes = bytes_of(&advert);
     client = roster_find(roster, advert.id);
-    if (!client)
-        client = add_client(roster, advert.id);
-    if (!client) {
-        log_write(roster->log, LOG_WARN, "roster", "dropped the advert of %s: the roster is full at %zu clients",
-                  advert.id, roster->n);
+    if (!make_room(roster, client, bytes) || (!client && !(client = add_client(roster, advert.id)))) {
+        log_write(roster->log, LOG_WARN, "roster",
+                  "dropped the advert of %s: the roster is full at %zu clients, %zu bytes", advert.id, roster->n,
+                  roster->advert_bytes);
         client_advert_fini(&advert);
         return;
     }
@@ -235,6 +319,8 @@ void roster_take_advert(struct roster *roster, struct span payload)
     }
     client_advert_fini(&client->advert);
     client->advert = advert;
+    roster->advert_bytes += bytes - client->counted_bytes;
+    client->counted_bytes = bytes;
     client->adverts++;
     client->unavailable_ns = 0;
     was_active = client->active;
@@ -358,6 +444,8 @@ int roster_new(struct roster **out, const struct roster_options *options, const 
     roster->options = *options;
     if (!roster->options.max_clients)
         roster->options.max_clients = 100000;
+    if (!roster->options.max_bytes)
+        roster->options.max_bytes = (size_t)512 << 20;
     roster->factory = *factory;
     roster->loop = loop;
     roster->log = log;
@@ -382,11 +470,8 @@ void roster_free(struct roster *roster)
     if (!roster)
         return;
     roster_close(roster);
-    for (size_t i = 0; i < roster->n; i++) {
-        client_advert_fini(&roster->clients[i]->advert);
-        free(roster->clients[i]->heartbeats);
-        free(roster->clients[i]);
-    }
+    for (size_t i = 0; i < roster->n; i++)
+        free_client(roster->clients[i]);
     free(roster->clients);
     free(roster);
 }

@@ -2,9 +2,11 @@
  *
  * A client is active from its advert until `max_heartbeat_miss_threshold x interval + 2 s` pass without a heartbeat,
  * until its `offline` arrives, or until a request to it fails as unavailable; the next advert or heartbeat makes it
- * active again. What is kept per client is bounded (the advert's own bounds, a ring of heartbeat times), and so is the
- * number of clients. Entries live as long as the roster, so pointers to them stay good. Loop thread only; an entry's
- * `id` never changes and may be read by any thread. */
+ * active again. What is kept is bounded per client (the advert's own bounds, a ring of heartbeat times), in number of
+ * clients and in bytes of all adverts: where room is wanted, the clients that were heard of longest ago are forgotten,
+ * but none that is active, and none at all while somebody holds the roster (a session does): pointers to entries and
+ * their numbers stay good meanwhile. An advert without room is dropped. Loop thread only; an entry's `id` never changes
+ * and may be read by any thread. */
 #ifndef FLOSIM_LEADER_ROSTER_H
 #define FLOSIM_LEADER_ROSTER_H
 
@@ -19,7 +21,7 @@ struct roster;
 
 struct roster_client {
     char id[CLIENT_ID_MAX];
-    size_t number; /* in order of arrival, from 0; never changes */
+    size_t number; /* below roster_size, no two alike; the same for as long as the roster is held */
     bool active, busy, echoing;
     char reason[160];            /* why it is not active; "" where it is */
     struct client_advert advert; /* the latest; name, endpoint, data sets, models, benchmarks; benchmark and model rows
@@ -30,6 +32,7 @@ struct roster_client {
     uint64_t unavailable_ns;  /* when a request last failed as unavailable; 0: never */
     struct client_link *link; /* NULL: not open; see roster_link */
     uint64_t adverts, failures;
+    size_t counted_bytes; /* of the advert, in the roster's sum */
 };
 
 /* Opens a link to a client's endpoint; ours: it speaks our codec (and takes keepalive pings). */
@@ -43,6 +46,7 @@ struct roster_options {
     int64_t max_missed;          /* max_heartbeat_miss_threshold */
     int64_t num_heartbeats_kept; /* num_heartbeats_timestamp_cached */
     size_t max_clients;          /* 0: 100,000 */
+    size_t max_bytes;            /* of what the adverts say, about; 0: 512 MiB */
     double echo_timeout_s;
 };
 
@@ -68,6 +72,10 @@ void roster_free(struct roster *roster);
 
 void roster_listen(struct roster *roster, struct roster_listener *listener);
 void roster_unlisten(struct roster *roster, struct roster_listener *listener);
+
+/* While it is held nobody is forgotten. Each hold needs its release. */
+void roster_hold(struct roster *roster);
+void roster_release(struct roster *roster);
 
 /* What came in. Payloads are untrusted; what is malformed is logged and dropped. */
 void roster_take_advert(struct roster *roster, struct span payload);

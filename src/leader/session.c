@@ -171,6 +171,7 @@ void session_set_over(struct session *session, session_over over, void *context)
 void session_start(struct session *session)
 {
     session->wait_began_ns = session_now_ns(session);
+    roster_hold(session->env.roster); /* until finished: tallies and jobs point to its clients */
     roster_listen(session->env.roster, &session->listener);
     session_wait_for_clients(session);
 }

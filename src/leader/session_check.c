@@ -192,11 +192,14 @@ int session_check(const struct session_config *config, struct diag_place where, 
     struct session_strategies strategies;
     size_t errors = diags_errors(diags);
 
-    if (session_strategies_read(config, ctx ? ctx->root : (struct yaml_node){0}, where, &strategies, diags) == OK)
+    if (config->session_config.client_selection && config->session_config.aggregator &&
+        session_strategies_read(config, ctx ? ctx->root : (struct yaml_node){0}, where, &strategies, diags) == OK)
         session_strategies_fini(&strategies);
     check_loss(config, ctx, where, diags);
-    check_optimizer(config, ctx, where, diags);
-    check_model(config, ctx, where, diags);
+    if (config->client_training_config.learning_rate > 0)
+        check_optimizer(config, ctx, where, diags);
+    if (config->server_training_config.model_dir)
+        check_model(config, ctx, where, diags);
     check_bench_model(config, ctx, where, diags);
     check_validation_data(config, ctx, where, diags);
     return diags_errors(diags) == errors ? OK : ERR_INVALID;

@@ -18,7 +18,8 @@ struct session_check_context {
     const struct clock *clock;            /* of the leader's loop; NULL: the system's */
 };
 
-/* Adds what it finds to diags; OK or ERR_INVALID. ctx NULL: no leader's folders; paths as written. */
+/* Adds what it finds to diags; OK or ERR_INVALID. What params_read found wrong is zero in *config and left out, so that
+ * all errors of a file can be told at once. ctx NULL: no leader's folders; paths as written. */
 int session_check(const struct session_config *config, struct diag_place where, const struct session_check_context *ctx,
                   struct diags *diags);
 

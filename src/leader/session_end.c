@@ -133,6 +133,7 @@ static void finished(struct session *session)
     const struct session_ledger *ledger = &session->ledger;
 
     session->phase = PHASE_OVER;
+    roster_release(session->env.roster);
     session_emit(session, "session_finished",
                  json_pack("{s:s, s:s, s:s, s:I, s:I, s:{s:I, s:I, s:I, s:I}, s:f}", "session_id", session_id(session),
                            "status", session_status_text(session->status), "reason", session->reason, "rounds",

@@ -123,6 +123,7 @@ static void check_together(struct reading *reading, const struct session_strateg
                    "client_selection `%s` needs benchmark latencies: set benchmark_config.skip_benchmark to false",
                    out->selector->name);
     else if ((out->selector->flags & FLOSIM_USES_LATENCY) && config->benchmark_config.model_id &&
+             config->client_training_config.model_id &&
              strcmp(config->benchmark_config.model_id, config->client_training_config.model_id) != 0)
         diag_error(reading->diags, place_of(reading, "client_selection"),
                    "client_selection `%s` needs the latency of the training model: benchmark_config.model_id is `%s`, "

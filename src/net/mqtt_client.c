@@ -6,7 +6,13 @@
 #include "util/rng.h"
 #include "util/sync.h"
 
-enum { CONNECT_TIMEOUT_S = 10, DEFAULT_KEEPALIVE_S = 20, MAX_INFLIGHT = 1000 };
+enum {
+    CONNECT_TIMEOUT_S = 10,
+    DEFAULT_KEEPALIVE_S = 20,
+    MAX_INFLIGHT = 1000,
+    DEFAULT_MAX_PAYLOAD = 1 << 20,
+    MAX_INCOMING = 64 << 20,
+};
 
 static const uint64_t first_backoff_ns = 100000000u, max_backoff_ns = 10000000000u;
 
@@ -85,7 +91,7 @@ struct incoming {
     struct loop_event event;
     struct mqtt_client *client;
     bool retained;
-    size_t size;
+    size_t size, counted;
     char *topic; /* behind the payload */
     char payload[];
 };
@@ -98,8 +104,30 @@ static void handle_incoming(struct loop_event *event)
     if (!client->closed && client->handlers.message)
         client->handlers.message(client->handlers.context, message->topic, span_of(message->payload, message->size),
                                  message->retained);
+    if (atomic_fetch_sub(&client->incoming_bytes, message->counted) < MAX_INCOMING / 2)
+        atomic_store(&client->told_dropping, false);
     free(message);
     mqtt_client_drop(client);
+}
+
+/* Anybody may publish to a topic of ours: what is too large, or more than the loop can take, does not get in. */
+static bool takes(struct mqtt_client *client, size_t size, size_t counted)
+{
+    const char *why = size > client->max_payload ? "a message is too large" : "messages come too fast";
+
+    if (size <= client->max_payload && atomic_fetch_add(&client->incoming_bytes, counted) + counted <= MAX_INCOMING)
+        return true;
+    if (size <= client->max_payload)
+        atomic_fetch_sub(&client->incoming_bytes, counted);
+    if (!atomic_exchange(&client->told_dropping, true))
+        log_write(client->log, LOG_WARN, "mqtt", "dropped: %s (%zu bytes)", why, size);
+    return false;
+}
+
+static void forget_message(MQTTAsync_message *message, char *topic)
+{
+    MQTTAsync_freeMessage(&message);
+    MQTTAsync_free(topic);
 }
 
 /* Returns 0 (Paho offers the message again) when out of memory. */
@@ -108,21 +136,31 @@ static int on_message(void *context, char *topic, int topic_length, MQTTAsync_me
     struct mqtt_client *client = context;
     /* A length is only given for a topic with a NUL inside, which no topic of ours has: cut there. */
     size_t topic_size = strlen(topic) + 1, size = (size_t)paho_message->payloadlen;
-    struct incoming *message = malloc(sizeof *message + size + topic_size);
+    size_t counted = sizeof(struct incoming) + size + topic_size;
+    struct incoming *message;
 
     (void)topic_length;
-    if (!message)
+    if (!takes(client, size, counted)) {
+        forget_message(paho_message, topic);
+        return 1;
+    }
+    message = malloc(counted);
+    if (!message) {
+        atomic_fetch_sub(&client->incoming_bytes, counted);
         return 0;
-    *message = (struct incoming){
-        .event = {.handle = handle_incoming}, .client = client, .retained = paho_message->retained, .size = size};
+    }
+    *message = (struct incoming){.event = {.handle = handle_incoming},
+                                 .client = client,
+                                 .retained = paho_message->retained,
+                                 .size = size,
+                                 .counted = counted};
     if (size)
         memcpy(message->payload, paho_message->payload, size);
     message->topic = message->payload + size;
     memcpy(message->topic, topic, topic_size);
     mqtt_client_hold(client);
     loop_post(client->loop, &message->event);
-    MQTTAsync_freeMessage(&paho_message);
-    MQTTAsync_free(topic);
+    forget_message(paho_message, topic);
     return 1;
 }
 
@@ -246,6 +284,7 @@ static bool copy_text(const char *from, char **to)
 static bool copy_options(struct mqtt_client *client, const struct mqtt_options *options)
 {
     client->port = options->port;
+    client->max_payload = options->max_payload ? options->max_payload : DEFAULT_MAX_PAYLOAD;
     client->keepalive_s = options->keepalive_s > 0 ? options->keepalive_s : DEFAULT_KEEPALIVE_S;
     return copy_text(options->host, &client->host) && copy_text(options->client_id, &client->client_id) &&
            copy_text(options->username, &client->username) && copy_text(options->password, &client->password) &&

@@ -19,6 +19,7 @@ struct mqtt_options {
     const char *username, *password;       /* NULL: none */
     int keepalive_s;                       /* 0: 20 s */
     const char *will_topic, *will_payload; /* retained last will at QoS 1; NULL: none */
+    size_t max_payload;                    /* larger messages are dropped when they come in; 0: 1 MiB */
 };
 
 struct mqtt_handlers {
@@ -26,6 +27,7 @@ struct mqtt_handlers {
     void (*connected)(void *context); /* first time and after each reconnect; subscribe here */
     /* Once for each outage, the first attempt included; it reconnects by itself. */
     void (*lost)(void *context, const char *reason);
+    /* At most 64 MiB of messages wait for their handler; what comes beyond is dropped and logged. */
     void (*message)(void *context, const char *topic, struct span payload, bool retained);
 };
 

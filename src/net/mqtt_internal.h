@@ -34,7 +34,10 @@ struct mqtt_client {
     MQTTAsync paho;
     char *host, *client_id, *username, *password, *will_topic, *will_payload;
     int port, keepalive_s;
-    atomic_int references; /* the owner and every posted event */
+    size_t max_payload;
+    atomic_int references;        /* the owner and every posted event */
+    atomic_size_t incoming_bytes; /* of messages on their way to the loop */
+    atomic_bool told_dropping;    /* once until the loop has caught up */
 
     /* The loop's thread only. */
     bool up;           /* as far as the handlers have been told */

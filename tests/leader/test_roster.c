@@ -58,10 +58,14 @@ static void pass_time(struct fixture *fixture, double seconds)
     }
 }
 
-static void set_up(struct fixture *fixture)
+static void set_up_with(struct fixture *fixture, size_t max_clients, size_t max_bytes)
 {
-    struct roster_options options = {
-        .heartbeat_interval_s = 1, .max_missed = 3, .num_heartbeats_kept = 4, .max_clients = 2, .echo_timeout_s = 5};
+    struct roster_options options = {.heartbeat_interval_s = 1,
+                                     .max_missed = 3,
+                                     .num_heartbeats_kept = 4,
+                                     .max_clients = max_clients,
+                                     .max_bytes = max_bytes,
+                                     .echo_timeout_s = 5};
     struct link_factory factory;
 
     memset(fixture, 0, sizeof *fixture);
@@ -80,6 +84,11 @@ static void set_up(struct fixture *fixture)
     fixture->listener.changed = changed;
     roster_listen(fixture->roster, &fixture->listener);
     loop_timer_init(&fixture->pause, stop);
+}
+
+static void set_up(struct fixture *fixture)
+{
+    set_up_with(fixture, 2, 0);
 }
 
 static void tear_down(struct fixture *fixture)
@@ -251,6 +260,73 @@ Test(roster, is_bounded)
     for (int i = 0; i < 50; i++)
         memory_client_beat(&fixture.clients[0], fixture.roster, i);
     cr_assert_eq(roster_find(fixture.roster, "c2")->num_heartbeats, 4);
+    tear_down(&fixture);
+}
+
+/* Where there is no room, the client that has been silent longest is forgotten, but never while the roster is held. */
+Test(roster, forgets_who_has_long_been_silent)
+{
+    struct fixture fixture;
+
+    set_up(&fixture);
+    advertise(&fixture, 0);
+    pass_time(&fixture, 1);
+    advertise(&fixture, 1);
+    pass_time(&fixture, 100);
+    cr_assert_eq(roster_num_active(fixture.roster), 0);
+    roster_hold(fixture.roster);
+    advertise(&fixture, 2);
+    cr_assert_null(roster_find(fixture.roster, "c0"));
+    roster_release(fixture.roster);
+    advertise(&fixture, 2);
+    cr_assert_eq(roster_size(fixture.roster), 2);
+    cr_assert_null(roster_find(fixture.roster, "c2")); /* the first */
+    cr_assert_eq(roster_find(fixture.roster, "c1")->number + roster_find(fixture.roster, "c0")->number, 1);
+    pass_time(&fixture, 0.1);
+    tear_down(&fixture);
+}
+
+static void advertise_labels(struct fixture *fixture, const char *id, size_t num_labels)
+{
+    struct dataset_advert dataset = {.id = "digits", .num_items = 10, .num_labels = num_labels};
+    struct client_advert advert = {.timestamp = 1, .datasets = &dataset, .num_datasets = 1, .speaks_safetensors = true};
+    char details[] = "{}", *text;
+
+    dataset.details_json = details;
+    dataset.labels = calloc(num_labels, sizeof *dataset.labels);
+    for (size_t i = 0; i < num_labels; i++)
+        snprintf(dataset.labels[i].label, sizeof dataset.labels[i].label, "%zu", i);
+    snprintf(advert.id, sizeof advert.id, "%s", id);
+    snprintf(advert.endpoint, sizeof advert.endpoint, "%s", fixture->clients[0].endpoint);
+    cr_assert_not_null(text = client_advert_encode(&advert));
+    roster_take_advert(fixture->roster, span_of(text, strlen(text)));
+    free(text);
+    free(dataset.labels);
+}
+
+Test(roster, the_bytes_of_all_adverts_are_bounded)
+{
+    struct fixture fixture;
+    char id[20];
+
+    set_up_with(&fixture, 1000, 400000); /* room for five adverts of 1,000 labels */
+    for (int i = 0; i < 50; i++) {
+        snprintf(id, sizeof id, "x%d", i);
+        advertise_labels(&fixture, id, 1000);
+    }
+    cr_assert_eq(roster_size(fixture.roster), 5);
+    advertise_labels(&fixture, "x1", 1000); /* in the place of its old one */
+    advertise_labels(&fixture, "x2", 0);    /* gives its room to the next */
+    advertise_labels(&fixture, "x5", 1000);
+    cr_assert_eq(roster_size(fixture.roster), 6);
+    pass_time(&fixture, 100);
+    cr_assert_eq(roster_num_active(fixture.roster), 0);
+    for (int i = 50; i < 60; i++) {
+        snprintf(id, sizeof id, "x%d", i);
+        advertise_labels(&fixture, id, 1000);
+        cr_assert_eq(roster_find(fixture.roster, id) != NULL, i < 55);
+    }
+    pass_time(&fixture, 0.1);
     tear_down(&fixture);
 }
 

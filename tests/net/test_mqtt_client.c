@@ -144,7 +144,7 @@ static struct party *join_with(struct bench *bench, struct mqtt_options options,
 static struct party *join(struct bench *bench, int port, const char *id, const char *filter)
 {
     struct party *party =
-        join_with(bench, (struct mqtt_options){"127.0.0.1", port, id, NULL, NULL, 0, NULL, NULL}, filter);
+        join_with(bench, (struct mqtt_options){.host = "127.0.0.1", .port = port, .client_id = id}, filter);
 
     run_until(bench, has_connected, party, 1, "connected");
     cr_assert(mqtt_client_is_connected(party->client));
@@ -234,6 +234,29 @@ Test(mqtt_client, takes_any_bytes, .timeout = 120)
     free(party);
 }
 
+/* A message that is too large is dropped before it is copied; what comes after it gets through. */
+Test(mqtt_client, drops_what_is_too_large, .timeout = 120)
+{
+    struct mosquitto broker = start_broker(0, NULL);
+    struct bench bench;
+    size_t size = (1 << 20) + 1;
+    char *large = calloc(1, size);
+
+    cr_assert_not_null(large);
+    bench_init(&bench);
+    struct party *party = join(&bench, broker.port, "any", "b");
+    wait_for_subscription(party, "b");
+    cr_assert_eq(mqtt_client_publish(party->client, "b", span_of(large, size), false, NULL), OK);
+    say(party, "b", "small", false);
+    run_until(&bench, has_notes, party, 1, "the message after it");
+    cr_assert_str_eq(party->notes[0].payload, "small");
+    leave(party);
+    loop_free(bench.loop);
+    mosquitto_stop(&broker);
+    free(party);
+    free(large);
+}
+
 Test(mqtt_client, retained_messages_wait_for_late_comers_until_cleared, .timeout = 120)
 {
     struct mosquitto broker = start_broker(0, NULL);
@@ -270,7 +293,7 @@ static pid_t fork_mortal(int port)
         return pid;
     struct bench bench;
     bench_init(&bench);
-    struct mqtt_options options = {"127.0.0.1", port, "mortal", NULL, NULL, 0, "status/mortal", "offline"};
+    struct mqtt_options options = {"127.0.0.1", port, "mortal", NULL, NULL, 0, "status/mortal", "offline", 0};
     struct party *mortal = join_with(&bench, options, NULL);
     say(mortal, "status/mortal", "online", true); /* waits in the outbox for the connection */
     loop_run(bench.loop);
@@ -309,7 +332,7 @@ Test(mqtt_client, leaving_properly_sends_no_will, .timeout = 120)
 {
     struct mosquitto broker = start_broker(0, NULL);
     struct bench bench;
-    struct mqtt_options options = {"127.0.0.1", broker.port, "polite", NULL, NULL, 0, "status/polite", "killed"};
+    struct mqtt_options options = {"127.0.0.1", broker.port, "polite", NULL, NULL, 0, "status/polite", "killed", 0};
 
     bench_init(&bench);
     struct party *ear = join(&bench, broker.port, "ear", "status/+");
@@ -403,7 +426,7 @@ Test(mqtt_client, waits_for_a_broker_that_comes_later, .timeout = 180)
 
     bench_init(&bench);
     struct party *early =
-        join_with(&bench, (struct mqtt_options){"127.0.0.1", port, "early", NULL, NULL, 0, NULL, NULL}, NULL);
+        join_with(&bench, (struct mqtt_options){"127.0.0.1", port, "early", NULL, NULL, 0, NULL, NULL, 0}, NULL);
     run_until(&bench, has_lost, early, 1, "the news that nobody is there");
     cr_assert_eq(mqtt_client_subscribe(early->client, "t", NULL), ERR_UNAVAILABLE);
     /* Forking and executing at once is fine with Paho's threads. */
@@ -423,7 +446,7 @@ Test(mqtt_client, says_that_the_broker_refuses, .timeout = 120)
 
     bench_init(&bench);
     struct party *party =
-        join_with(&bench, (struct mqtt_options){"127.0.0.1", broker.port, "nobody", "u", "p", 0, NULL, NULL}, NULL);
+        join_with(&bench, (struct mqtt_options){"127.0.0.1", broker.port, "nobody", "u", "p", 0, NULL, NULL, 0}, NULL);
     run_until(&bench, has_lost, party, 1, "the refusal");
     cr_assert_not_null(strstr(party->reason, "the broker"), "%s", party->reason);
     cr_assert_eq(party->num_connected, 0);
@@ -460,7 +483,7 @@ Test(mqtt_client, free_without_a_broker_ends_soon_and_silently, .timeout = 120)
 
     bench_init(&bench);
     struct party *party =
-        join_with(&bench, (struct mqtt_options){"127.0.0.1", free_port(), "lonely", NULL, NULL, 0, NULL, NULL}, NULL);
+        join_with(&bench, (struct mqtt_options){"127.0.0.1", free_port(), "lonely", NULL, NULL, 0, NULL, NULL, 0}, NULL);
     say(party, "t", "unheard", false);
     leave(party);
     loop_free(bench.loop); /* handles what Paho had posted */
@@ -503,7 +526,7 @@ Test(mqtt_client, the_outbox_is_bounded, .timeout = 120)
 
     bench_init(&bench);
     struct party *party =
-        join_with(&bench, (struct mqtt_options){"127.0.0.1", free_port(), "full", NULL, NULL, 0, NULL, NULL}, NULL);
+        join_with(&bench, (struct mqtt_options){"127.0.0.1", free_port(), "full", NULL, NULL, 0, NULL, NULL, 0}, NULL);
     for (int i = 0; i < 16; i++)
         cr_assert_eq(mqtt_client_publish(party->client, "t", span_of(big, 1 << 20), false, &err), OK);
     cr_assert_eq(mqtt_client_publish(party->client, "t", span_of(big, 1), false, &err), ERR_UNAVAILABLE);
