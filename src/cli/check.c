@@ -23,7 +23,7 @@ static const char help[] =
     "\n"
     "    Nothing is started, no port is opened, no file is written. Names in a session (strategies, optimizer, loss,\n"
     "    model folder) are looked up; the model's network is built, so that shapes that do not fit are found; the data\n"
-    "    of a scenario is loaded.\n"
+    "    of a scenario, and of a data set folder, is read.\n"
     "\n"
     "    The kind of a file is told by its keys:\n"
     "\n"
@@ -123,7 +123,8 @@ static const char *check_file(const char *path, const struct options *options, s
     struct yaml_doc *doc;
     size_t errors = diags_errors(diags);
 
-    if (!yaml_load_file(path, YAML_EXPAND_ENV, &doc, diags))
+    yaml_load_file(path, YAML_EXPAND_ENV | YAML_GO_ON, &doc, diags);
+    if (doc)
         check_document(doc, path, options, &kind, diags);
     yaml_unref(doc);
     return kind && diags_errors(diags) == errors ? kind->name : NULL;
@@ -152,7 +153,8 @@ static size_t files_of(const char *path, char *files[MAX_FILES])
     return n;
 }
 
-/* Findings of a folder's files are shown together, for they tell of the same network. Returns the exit code. */
+/* Findings of a folder's files are shown together, for they tell of the same network: none of them is called good
+ * where one is not. Returns the exit code. */
 static int check_path(const char *path, const struct options *options, struct diags *diags)
 {
     char *files[MAX_FILES];
@@ -166,7 +168,7 @@ static int check_path(const char *path, const struct options *options, struct di
                    "the folder holds no config.yaml, model.yaml, train_dataset_config.yaml or dataset_config.yaml");
     diags_print(diags, stdout);
     for (size_t i = 0; i < n; i++) {
-        if (kinds[i] && !options->quiet)
+        if (kinds[i] && !options->quiet && !diags_errors(diags))
             printf("%s: good (%s)\n", files[i], kinds[i]);
         free(files[i]);
     }

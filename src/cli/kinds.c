@@ -13,10 +13,9 @@ static void check_session(struct yaml_node root, const char *path, struct diags 
     struct session_config config;
 
     (void)path;
-    if (!params_read(&session_config_table, root, &config, diags)) {
-        session_config_check(&config, root, diags);
-        session_check(&config, yaml_place(root), &context, diags);
-    }
+    params_read(&session_config_table, root, &config, diags);
+    session_config_check(&config, root, diags);
+    session_check(&config, yaml_place(root), &context, diags);
     params_free(&session_config_table, &config);
 }
 

@@ -168,7 +168,9 @@ static int load_session(const struct options *options, struct yaml_doc **doc)
         fputs("flosim submit: out of memory\n", stderr);
         return ERR_MEMORY;
     }
-    int status = yaml_load_file(options->path, YAML_EXPAND_ENV, doc, diags);
+    int status = yaml_load_file(options->path, YAML_EXPAND_ENV | YAML_GO_ON, doc, diags);
+    if (*doc)
+        status = OK; /* what is wrong is in diags: go on, to find more */
     for (size_t i = 0; *doc && i < options->num_overrides; i++)
         if (yaml_set(*doc, options->overrides[i], diags) == ERR_MEMORY)
             status = ERR_MEMORY;

@@ -16,11 +16,13 @@
 static int load_document(const char *path, const char *const *overrides, int yaml_flags, struct yaml_doc **doc,
                          struct diags *diags)
 {
-    int status = yaml_load_file(path, yaml_flags, doc, diags);
+    int status = yaml_load_file(path, yaml_flags | YAML_GO_ON, doc, diags);
 
+    if (*doc)
+        status = OK; /* what is wrong is in diags: go on, to find more */
     for (size_t i = 0; !status && overrides && overrides[i]; i++) {
         int one = yaml_set(*doc, overrides[i], diags);
-        status = one == ERR_MEMORY ? one : OK; /* other errors are in diags: go on, to find more */
+        status = one == ERR_MEMORY ? one : OK;
     }
     return status;
 }

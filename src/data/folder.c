@@ -176,36 +176,6 @@ int data_folder_load(const char *path, bool worker, struct data_folder *out, str
     return status;
 }
 
-static int check_file_exists(const struct data_folder *folder, struct diags *diags)
-{
-    char *file = fs_join(folder->path, folder->config.dataset_details.data_filename);
-    int status = !file ? out_of_memory(folder->path, diags) : fs_exists(file) ? OK : ERR_NOT_FOUND;
-
-    if (status == ERR_NOT_FOUND)
-        diag_error(diags, (struct diag_place){file, 0, 0}, "no such file, but data_filename in %s names it",
-                   folder->path);
-    free(file);
-    return status;
-}
-
-int data_folder_scan(const char *path, bool worker, struct data_folder *out, struct diags *diags)
-{
-    int status = begin(path, worker, out, diags);
-    struct yaml_node distribution = out->config.metadata.label_distribution;
-
-    if (!status)
-        status = check_file_exists(out, diags);
-    bool complete = out->config.metadata.num_items > 0 && distribution.doc && !yaml_is_null(distribution);
-    if (!status && !complete) {
-        status = read_data(out, diags);
-        if (!status)
-            status = fill_metadata(out, diags);
-    }
-    if (status)
-        data_folder_fini(out);
-    return status;
-}
-
 void data_folder_fini(struct data_folder *folder)
 {
     free(folder->path);

@@ -36,16 +36,12 @@ struct data_folder {
 int data_folder_load(const char *path, bool worker, struct data_folder *out, struct diags *diags);
 void data_folder_fini(struct data_folder *folder);
 
-/* The config alone, cheaply, for adverts; `dataset` stays empty unless the metadata had to be computed from the data
- * because the file lacks it. The data file must exist. */
-int data_folder_scan(const char *path, bool worker, struct data_folder *out, struct diags *diags);
-
 /* Read one data file by its ending and head: IDX(.gz), safetensors with x and y. `data_filename` of an IDX image file
  * finds its labels by name (train-images-idx3-ubyte.gz -> train-labels-idx1-ubyte.gz). A .pth is refused with a hint.
  */
 int data_file_load(const char *path, struct dataset *out, struct diags *diags);
 
-/* What the rows of dataset_config_table cannot say; findings go to `diags`. Used by load, scan and `flosim check`. */
+/* What the rows of dataset_config_table cannot say; findings go to `diags`. Used by load and `flosim check`. */
 void dataset_config_check(const struct dataset_config *config, const char *file, struct diags *diags);
 
 /* Write a folder for one view: data.safetensors (x raw, y; transform in its metadata) and the config file. */

@@ -21,6 +21,8 @@ enum yaml_kind { YAML_NONE, YAML_SCALAR, YAML_SEQUENCE, YAML_MAPPING };
 
 enum yaml_flags {
     YAML_EXPAND_ENV = 1, /* replace ${NAME} in scalars (local files only); an unset variable is an error */
+    YAML_GO_ON = 2,      /* a document with nothing worse than keys given twice (the first counts) is handed out all
+                            the same, with ERR_INVALID: for whoever looks for more to tell */
 };
 
 /* Parse a file, or text that is called `name` in messages. On failure everything wrong is in `diags`, *out is NULL and

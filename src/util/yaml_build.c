@@ -16,6 +16,7 @@ struct builder {
     int open[YAML_MAX_DEPTH]; /* collections that we are inside of */
     int depth;
     int documents;
+    size_t num_duplicates; /* findings about keys given twice */
 };
 
 static struct diag_place place_of(const struct builder *b, yaml_mark_t mark)
@@ -116,6 +117,7 @@ static void report_duplicates(struct builder *b, const struct key *keys, size_t 
             continue;
         }
         struct diag_place there = yaml_place((struct yaml_node){b->doc, keys[first].node});
+        b->num_duplicates++;
         diag_error(b->diags, yaml_place((struct yaml_node){b->doc, keys[i].node}),
                    "duplicate key `%.80s`: it stands at line %d, column %d already", keys[i].text, there.line,
                    there.column);
@@ -323,11 +325,11 @@ int yaml_load_text(const char *text, size_t size, const char *name, int flags, s
         return ERR_INVALID;
     }
     int status = parse_named(&b, text, size, name);
-    if (!status && diags_errors(diags) > errors_before)
-        status = ERR_INVALID;
-    if (status)
-        yaml_unref(b.doc);
-    else
+    size_t num_faults = diags_errors(diags) - errors_before;
+    bool may_go_on = flags & YAML_GO_ON && num_faults <= b.num_duplicates;
+    if (!status && (!num_faults || may_go_on))
         *out = b.doc;
-    return status;
+    else
+        yaml_unref(b.doc);
+    return !status && num_faults ? ERR_INVALID : status;
 }

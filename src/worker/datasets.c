@@ -23,6 +23,8 @@ struct entry {
 struct datasets {
     struct entry *entries; /* sorted by id */
     size_t n;
+    size_t num_left_out;
+    struct error left_out; /* what is wrong with the first of them */
     const struct log *log;
 };
 
@@ -138,17 +140,17 @@ static struct data_view whole_view(const struct dataset *dataset)
     return (struct data_view){.dataset = dataset, .num_items = dataset->num_items};
 }
 
-static int describe_folder(struct entry *entry, const struct data_folder *scanned)
+static int describe_folder(struct entry *entry, const struct data_folder *folder)
 {
-    struct data_view view = whole_view(&scanned->dataset);
+    struct data_view view = whole_view(&folder->dataset);
 
-    entry->held_out_fraction = scanned->config.local_validation_fraction;
-    entry->advert.num_items = scanned->config.metadata.num_items;
-    entry->advert.details_json = details_json(entry->advert.id, &scanned->config.dataset_details);
+    entry->held_out_fraction = folder->config.local_validation_fraction;
+    entry->advert.num_items = folder->config.metadata.num_items;
+    entry->advert.details_json = details_json(entry->advert.id, &folder->config.dataset_details);
     if (!entry->advert.details_json)
         return ERR_MEMORY;
-    if (yaml_size(scanned->config.metadata.label_distribution) > 0)
-        return fill_labels_as_written(&entry->advert, scanned->config.metadata.label_distribution);
+    if (yaml_size(folder->config.metadata.label_distribution) > 0)
+        return fill_labels_as_written(&entry->advert, folder->config.metadata.label_distribution);
     return fill_labels_from_data(&entry->advert, &view);
 }
 
@@ -165,32 +167,43 @@ static bool is_dataset_folder(const char *path)
     return found;
 }
 
-static void log_findings(const struct log *log, const char *path, const struct diags *diags)
+static void log_findings(const struct log *log, const char *what, const char *path, const struct diags *diags)
 {
     char *text = diags_text(diags);
 
-    log_write(log, LOG_WARN, "datasets", "leaving out %s: %s", path, text ? text : "out of memory");
+    log_write(log, LOG_WARN, "datasets", "%s %s: %s", what, path, text ? text : "out of memory");
     free(text);
 }
 
+static int add_entry_of(struct datasets *datasets, const char *path, const char *id, const struct data_folder *folder)
+{
+    struct entry *entry = add_entry(datasets, id);
+    int status = entry ? describe_folder(entry, folder) : ERR_MEMORY;
+
+    if (!status && !(entry->path = strdup(path)))
+        status = ERR_MEMORY;
+    return status;
+}
+
+/* The data is read once here and let go: what is damaged is told at the start, and the advert counts what is there. */
 static int add_folder(struct datasets *datasets, const char *path, const char *id, struct error *err)
 {
     struct diags *diags = diags_new();
-    struct data_folder scanned = {0};
-    struct entry *entry = NULL;
+    struct data_folder folder = {0};
     int status = diags ? OK : ERR_MEMORY;
 
-    if (!status && data_folder_scan(path, true, &scanned, diags)) {
-        log_findings(datasets->log, path, diags);
+    if (!status && data_folder_load(path, true, &folder, diags)) {
+        log_findings(datasets->log, "leaving out", path, diags);
+        if (!datasets->num_left_out++)
+            diags_status(diags, &datasets->left_out);
     } else if (!status) {
-        entry = add_entry(datasets, id);
-        status = entry ? describe_folder(entry, &scanned) : ERR_MEMORY;
-        if (!status && !(entry->path = strdup(path)))
-            status = ERR_MEMORY;
+        if (diags_warnings(diags))
+            log_findings(datasets->log, "data set", path, diags);
+        status = add_entry_of(datasets, path, id, &folder);
     }
     if (status)
         FAIL(err, status, "out of memory for data set %s", path);
-    data_folder_fini(&scanned);
+    data_folder_fini(&folder);
     diags_free(diags);
     return status;
 }
@@ -221,7 +234,9 @@ static int scan_folder(struct datasets *datasets, const char *folder, struct err
         free(path);
     }
     closedir(dir);
-    if (!status && !datasets->n)
+    if (!status && !datasets->n && datasets->num_left_out)
+        status = FAIL(err, ERR_SETUP, "no data set in %s can be read: %s", folder, datasets->left_out.message);
+    else if (!status && !datasets->n)
         log_write(datasets->log, LOG_WARN, "datasets",
                   "no data set in %s: a folder with train_dataset_config.yaml is expected in it", folder);
     if (datasets->n)

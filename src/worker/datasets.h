@@ -1,5 +1,5 @@
 /* The data that a worker trains on: the folders of datasets_dir_path, or the one set that the host lends. Adverts are
- * made at the start and never change; data is read when first asked for and kept. */
+ * made at the start, from the data, and never change; data is kept from when it is first asked for. */
 #ifndef FLOSIM_WORKER_DATASETS_H
 #define FLOSIM_WORKER_DATASETS_H
 
@@ -18,8 +18,8 @@ struct data_parts {
     size_t num_train, num_held_out;
 };
 
-/* Scan; `folder` may be NULL where the host lends a set. A folder that cannot be read is logged and left out; ERR_SETUP
- * where datasets_dir_path itself cannot be read. Blocks on files. All arguments are borrowed. */
+/* `folder` may be NULL where the host lends a set. A data set that cannot be read is logged and left out; ERR_SETUP
+ * where none of several can, or datasets_dir_path itself cannot. Blocks on files. All arguments are borrowed. */
 int datasets_new(struct datasets **out, const char *folder, const struct worker_host *host, const struct log *log,
                  struct error *err);
 void datasets_free(struct datasets *datasets);

@@ -215,12 +215,13 @@ static int settle_id(struct identity *identity, const char *client_id, struct er
 
 static int load(struct identity *identity, const char *temp_dir, const char *client_id, struct error *err)
 {
-    int status = fs_make_dirs(temp_dir, err);
+    struct error why = ERROR_INIT;
+    int status = fs_make_dirs(temp_dir, &why);
 
     identity->file_path = fs_join(temp_dir, "client_info.yaml");
     identity->lock_path = fs_join(temp_dir, "client_info.lock");
     if (status)
-        return status;
+        return FAIL(err, ERR_SETUP, "%s (general_config.temp_dir_path must be a writable folder)", why.message);
     if (!identity->file_path || !identity->lock_path)
         return FAIL(err, ERR_MEMORY, "out of memory for a worker");
     status = take_lock(identity, temp_dir, err);

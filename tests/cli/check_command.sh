@@ -39,6 +39,13 @@ $dir/duplicate.yaml:3:1: duplicate key \`temp_dir_path\`: it stands at line 1, c
 $dir/duplicate.yaml:4:10: alias \`*x\` is not supported: write the value out
 END
 
+# A key given twice does not hide what else is wrong.
+expect 2 check $dir/duplicate_and_more.yaml <<END
+$dir/duplicate_and_more.yaml:1:21: \`state.state_port\` must be between 1 and 65535, found \`0\`
+$dir/duplicate_and_more.yaml:1:24: duplicate key \`state_port\`: it stands at line 1, column 9 already
+$dir/duplicate_and_more.yaml:2:1: unknown key \`temp_dir\`
+END
+
 expect 2 check $dir/worker.yaml <<END
 $dir/worker.yaml:1:17: \`dataset_config\` must be a mapping, found a list
 $dir/worker.yaml:3:12: warning: \`general_config.use_gpu\` has no effect in flosim
@@ -51,6 +58,7 @@ $dir/session_keys.yaml:2:3: unknown key \`checkpoint_intervall\` in \`session_co
 $dir/session_keys.yaml:4:3: \`server_training_config.model_dir\` is missing
 $dir/session_keys.yaml:4:24: \`server_training_config.num_training_rounds\` must be between 1 and 1000000000, found \`0\`
 $dir/session_keys.yaml:6:3: \`client_training_config.dataset\` is missing
+$dir/session_keys.yaml:6:13: \`client_training_config.model_id\` must be one plain name, without \`/\`, found \`a/b\`
 $dir/session_keys.yaml:7:11: \`client_training_config.epochs\` must be an integer, found \`1.5\`
 $dir/session_keys.yaml:8:18: \`client_training_config.learning_rate\` must be above 0 and at most 1000000, found \`-1\`
 END
@@ -110,10 +118,23 @@ END
 
 # A network whose shapes do not fit names the layer and the shape.
 found=$("$flosim" check $dir/shapes)
-if [ $? -ne 2 ] || ! grep -q "^$dir/shapes/model.yaml:3:5: conv1 .*9.*\[1, 8, 8\]" <<<"$found"; then
+if [ $? -ne 2 ] || ! grep -q "^$dir/shapes/model.yaml:3:5: conv1 .*9.*\[1, 8, 8\]" <<<"$found" || grep -q good <<<"$found"; then
     echo "FAIL: shapes: $found"
     failures=$((failures + 1))
 fi
+
+# Data that lies beside its configuration is read.
+parts=$(mktemp -d)
+"$flosim" partition synthetic -n 1 -o "$parts" -q
+data=$parts/client_000/synthetic
+expect 0 check --quiet "$data" <<<''
+truncate -s -1 "$data/data.safetensors"
+found=$("$flosim" check "$data")
+if [ $? -ne 2 ] || ! grep -q "^$data/data.safetensors: " <<<"$found"; then
+    echo "FAIL: data cut short: $found"
+    failures=$((failures + 1))
+fi
+rm -rf "$parts"
 
 # Everything that Flotilla has and everything that comes with flosim is good.
 expect 0 check --quiet deploy/leader.yaml deploy/worker.yaml deploy/session.yaml models/LeNet5 models/MLP_2NN \

@@ -151,25 +151,6 @@ Test(folder, idx_data_take_the_transform_of_the_config_and_lacking_metadata_is_c
     scratch_free(scratch);
 }
 
-Test(folder, a_scan_reads_the_data_only_where_the_metadata_lacks)
-{
-    char *scratch = scratch_new();
-    struct data_folder folder;
-    struct diags *diags = diags_new();
-
-    make_idx_folder(scratch, IDX_DETAILS "metadata: {num_items: 12, label_distribution: {0: 0.5, 1: 0.5}}\n");
-    cr_assert_eq(data_folder_scan(scratch, true, &folder, diags), OK);
-    cr_assert(folder.dataset.memory == NULL && folder.config.metadata.num_items == 12);
-    data_folder_fini(&folder);
-    make_idx_folder(scratch, IDX_DETAILS);
-    cr_assert_eq(data_folder_scan(scratch, true, &folder, diags), OK);
-    cr_assert_eq(folder.config.metadata.num_items, 12);
-    data_folder_fini(&folder);
-    cr_assert_eq(diags_errors(diags) + diags_warnings(diags), 0);
-    diags_free(diags);
-    scratch_free(scratch);
-}
-
 Test(folder, wrong_metadata_gives_way_to_the_data_with_a_warning)
 {
     char *scratch = scratch_new();
@@ -194,8 +175,6 @@ static void expect_refusal(const char *path, const char *message)
     cr_assert_neq(data_folder_load(path, true, &folder, diags), OK);
     expect_finding(diags, message);
     cr_assert(!folder.path && !folder.dataset.memory);
-    cr_assert_neq(data_folder_scan(path, true, &folder, diags) == OK && diags_errors(diags) == 0, true);
-    data_folder_fini(&folder);
     diags_free(diags);
 }
 

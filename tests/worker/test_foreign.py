@@ -352,6 +352,12 @@ def check_command_line(folder, broker):
     expect_exit(2, ["/nowhere.yaml"], "-c", "/nowhere.yaml")
     expect_exit(2, ["sync_port"], "-c", config, "--set", "comm_config.grpc.sync_port=often")
     expect_exit(2, ["nowhere", "flosim partition"], "-c", config, "--set", "dataset_config.datasets_dir_path=nowhere")
+    cut = os.path.join(folder, "cut")
+    shutil.copytree(os.path.join(folder, "data"), cut)
+    data = os.path.join(cut, "ROWS", "data.safetensors")
+    os.truncate(data, os.path.getsize(data) - 4)
+    expect_exit(2, ["no data set in", data], "-c", config, "--set", f"dataset_config.datasets_dir_path={cut}")
+    expect_exit(2, ["general_config.temp_dir_path"], "-c", config, "--set", "general_config.temp_dir_path=/proc/worker")
     expect_exit(2, ["in use"], "-c", config, "--set", f"comm_config.grpc.sync_port={broker.port}")
     expect_exit(2, ["no MQTT broker", "mosquitto -p"], "-c", config, "--set", "comm_config.mqtt.mqtt_sub_timeout_s=0.3",
                 "--set", f"comm_config.mqtt.mqtt_broker_port={free_port()}")
