@@ -31,7 +31,9 @@ struct fault_world {
 /* One victim of one fault. */
 struct victim {
     size_t client;
-    uint32_t activations; /* how often the leader had seen it come when the fault struck */
+    /* When the fault struck: */
+    uint32_t activations; /* how often the leader had seen it come */
+    uint32_t starts;      /* how often its process had been started */
 };
 
 enum fault_for { FOR_REFUSED, FOR_OPTIONAL, FOR_REQUIRED };
@@ -58,13 +60,14 @@ struct fault_ops {
 
 extern const struct fault_ops *const fault_kinds[]; /* NULL-terminated */
 const struct fault_ops *fault_find(const char *name);
-const char *fault_nearest(const char *name); /* NULL: none is near */
+const char *fault_unknown(const char *name, char text[WORDS_TEXT]); /* what to say of a name that is none */
 
 /* Predicates that several members share. */
 bool fault_client_is_inactive(const struct fault_world *world, const struct victim *victim);
 bool fault_client_was_missed(const struct fault_world *world, const struct victim *victim); /* or came back since */
 bool fault_client_came_back(const struct fault_world *world, const struct victim *victim);
 bool fault_process_has_ended(const struct fault_world *world, const struct victim *victim);
+bool fault_process_was_ended(const struct fault_world *world, const struct victim *victim); /* or started anew since */
 int fault_kill_process(struct fault_world *world, const struct victim *victim, const void *args, struct error *err);
 int fault_start_process(struct fault_world *world, const struct victim *victim, struct error *err);
 

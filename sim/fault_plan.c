@@ -173,12 +173,10 @@ static const struct fault_ops *read_kind(struct yaml_node node, struct diags *di
     struct yaml_node kind = yaml_get(node, "do");
     const char *name = yaml_text(kind);
     const struct fault_ops *ops = name ? fault_find(name) : NULL;
-    const char *near = name && !ops ? fault_nearest(name) : NULL;
+    char text[WORDS_TEXT];
 
-    if (near)
-        diag_error(diags, yaml_place(kind), "`do`: unknown fault `%s`; did you mean `%s`?", name, near);
-    else if (name && !ops)
-        diag_error(diags, yaml_place(kind), "`do`: unknown fault `%s`; `flosim help faults` lists them", name);
+    if (name && !ops)
+        diag_error(diags, yaml_place(kind), "`do`: %s", fault_unknown(name, text));
     return ops;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sim/fault_strike.h"
+#include "util/container_of.h"
 
 enum barrier_stage {
     BARRIER_NONE,     /* no fault by round is left */
@@ -38,8 +39,7 @@ struct fault_runner {
 /* Nothing may hold a run for ever: neither a victim that does not get to its halt nor a leader that notices nothing. */
 static void out_of_patience(struct supervisor_timer *timer)
 {
-    struct fault_runner *runner =
-        (struct fault_runner *)(void *)((char *)timer - offsetof(struct fault_runner, patience));
+    struct fault_runner *runner = CONTAINER_OF(timer, struct fault_runner, patience);
     const struct fault_world *world = runner->setting.world;
     struct error err = ERROR_INIT;
 
@@ -137,7 +137,7 @@ static size_t list_running(struct fault_runner *runner)
 
 static void time_has_come(struct supervisor_timer *timer)
 {
-    struct scheduled *fault = (struct scheduled *)(void *)((char *)timer - offsetof(struct scheduled, timer));
+    struct scheduled *fault = CONTAINER_OF(timer, struct scheduled, timer);
 
     if (choose_victims(fault->runner, fault->index, list_running(fault->runner)))
         return;

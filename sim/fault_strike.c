@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/container_of.h"
+
 static struct client_block *block_of(const struct strike *strike, const struct strike_victim *victim)
 {
     return shared_client(strike->setting->world->shared, victim->victim.client);
@@ -11,8 +13,7 @@ static struct client_block *block_of(const struct strike *strike, const struct s
 
 static void time_is_over(struct supervisor_timer *timer)
 {
-    struct strike_victim *victim =
-        (struct strike_victim *)(void *)((char *)timer - offsetof(struct strike_victim, timer));
+    struct strike_victim *victim = CONTAINER_OF(timer, struct strike_victim, timer);
 
     victim->time_is_over = true;
     fault_runner_step(victim->strike->runner); /* the barrier may wait for this */
@@ -117,6 +118,7 @@ static void strike_one(struct strike *strike, struct strike_victim *victim)
     struct error err = ERROR_INIT;
 
     victim->victim.activations = atomic_load(&block_of(strike, victim)->activations);
+    victim->victim.starts = atomic_load(&block_of(strike, victim)->starts);
     victim->stage = STRIKE_STRIKING;
     tell_event(strike, "fault-strikes", victim);
     if (strike->plan->ops->strike(world, &victim->victim, strike->plan->args, &err))

@@ -1,4 +1,5 @@
 /* From the leader's events to shared memory, in the leader's process, on its loop's thread. One row per event. */
+#include <math.h>
 #include <string.h>
 
 #include "sim/simulation.h"
@@ -8,9 +9,12 @@ static int64_t integer(const json_t *fields, const char *key)
     return (int64_t)json_integer_value(json_object_get(fields, key));
 }
 
+/* null: not a number. */
 static double number(const json_t *fields, const char *key)
 {
-    return json_number_value(json_object_get(fields, key));
+    const json_t *value = json_object_get(fields, key);
+
+    return json_is_null(value) ? NAN : json_number_value(value);
 }
 
 /* NULL: the event is about nobody of ours. */

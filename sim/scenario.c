@@ -24,29 +24,21 @@ static bool is_given(struct yaml_node node)
 static void unknown_member(const struct scenario_reading *r, struct yaml_node node, const char *key,
                            const char *const *names, size_t n)
 {
-    char list[512] = "";
-    const char *near = nearest_word(yaml_text(node), names, n);
-    size_t used = 0;
+    char text[WORDS_TEXT];
 
-    for (size_t i = 0; i < n && used + 1 < sizeof list; i++)
-        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
-    if (near)
-        diag_error(r->diags, yaml_place(node), "`%s`: unknown %s `%s`; did you mean `%s`?", key, key, yaml_text(node),
-                   near);
-    else
-        diag_error(r->diags, yaml_place(node), "`%s`: unknown %s `%s`; there are %s", key, key, yaml_text(node), list);
+    diag_error(r->diags, yaml_place(node), "`%s`: %s", key, unknown_word(key, yaml_text(node), names, n, text));
 }
 
-enum { MAX_MEMBERS = 64, MANY_CLIENTS = 1000000 };
+enum { MANY_CLIENTS = 1000000 };
 
 static const struct source_ops *read_source(const struct scenario_reading *r, struct yaml_node section)
 {
     struct yaml_node node = yaml_get(section, "source");
     const struct source_ops *source = yaml_text(node) ? data_source_find(yaml_text(node)) : NULL;
-    const char *names[MAX_MEMBERS];
+    const char *names[MAX_WORDS_OF_A_KIND];
     size_t n = 0;
 
-    while (data_sources[n] && n < MAX_MEMBERS) {
+    while (data_sources[n] && n < MAX_WORDS_OF_A_KIND) {
         names[n] = data_sources[n]->name;
         n++;
     }
@@ -60,10 +52,10 @@ static const struct partition_ops *read_scheme(const struct scenario_reading *r,
     struct yaml_node node = yaml_get(section, "scheme");
     const char *name = yaml_text(node) && !yaml_is_null(node) ? yaml_text(node) : "iid";
     const struct partition_ops *scheme = partition_find(name);
-    const char *names[MAX_MEMBERS];
+    const char *names[MAX_WORDS_OF_A_KIND];
     size_t n = 0;
 
-    while (partition_schemes[n] && n < MAX_MEMBERS) {
+    while (partition_schemes[n] && n < MAX_WORDS_OF_A_KIND) {
         names[n] = partition_schemes[n]->name;
         n++;
     }

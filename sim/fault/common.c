@@ -28,6 +28,12 @@ bool fault_process_has_ended(const struct fault_world *world, const struct victi
     return state == PROCESS_ENDED || state == PROCESS_NONE;
 }
 
+bool fault_process_was_ended(const struct fault_world *world, const struct victim *victim)
+{
+    return fault_process_has_ended(world, victim) ||
+           atomic_load(&shared_client(world->shared, victim->client)->starts) != victim->starts;
+}
+
 int fault_kill_process(struct fault_world *world, const struct victim *victim, const void *args, struct error *err)
 {
     struct process *process = &world->clients[victim->client];

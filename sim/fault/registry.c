@@ -21,11 +21,11 @@ const struct fault_ops *fault_find(const char *name)
     return NULL;
 }
 
-const char *fault_nearest(const char *name)
+const char *fault_unknown(const char *name, char text[WORDS_TEXT])
 {
     const char *names[NUM_KINDS];
 
     for (size_t i = 0; i < NUM_KINDS; i++)
         names[i] = fault_kinds[i]->name;
-    return nearest_word(name, names, NUM_KINDS);
+    return unknown_word("fault", name, names, NUM_KINDS, text);
 }

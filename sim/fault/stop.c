@@ -11,7 +11,7 @@ static int strike(struct fault_world *world, const struct victim *victim, const 
 
 static bool struck(const struct fault_world *world, const struct victim *victim)
 {
-    return world->clients[victim->client].state != PROCESS_RUNNING;
+    return world->clients[victim->client].state != PROCESS_RUNNING || fault_process_was_ended(world, victim);
 }
 
 static int undo(struct fault_world *world, const struct victim *victim, struct error *err)

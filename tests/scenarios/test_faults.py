@@ -90,6 +90,12 @@ def two_restarts_of_one_client_are_one():
         require(len(run.events("fault-recovered")) == 2, run.events("fault-recovered"))
 
 
+def a_stop_and_a_restart_of_one_client():
+    with Run(BASE, "--set", "faults=[{round: 2, do: stop, clients: [3], for: 1s}, {round: 2, do: restart, clients: [3]}]") as run:
+        run.expect_exit(0)
+        require([r["merged"] for r in rounds_of(run)] == ["6", "5", "6", "6"], run.file("rounds.csv"))
+
+
 def a_stopped_victim_holds_no_barrier():
     """Stopped before its first mini-batch it never comes to its halt: the leader's giving it up is enough."""
     with Run(BASE, "--set", "faults=[{at: 0s, do: stop, clients: [3]}, {round: 1, do: kill, clients: [2, 3]}]", "--set",
@@ -122,5 +128,5 @@ def a_fault_that_never_strikes_is_told():
 
 main([no_fault, kill_is_for_good, kill_for_a_time, restart_comes_back_in_the_same_round, stop_for_a_time_loses_nothing,
       a_stopped_client_is_missed, at_a_time, several_in_one_round_strike_different_clients,
-      two_faults_of_one_round_share_a_victim, two_restarts_of_one_client_are_one, a_stopped_victim_holds_no_barrier,
+      two_faults_of_one_round_share_a_victim, two_restarts_of_one_client_are_one, a_stop_and_a_restart_of_one_client, a_stopped_victim_holds_no_barrier,
       an_interrupt_ends_a_barrier, victims_without_a_slot_get_theirs, a_fault_that_never_strikes_is_told])
