@@ -251,6 +251,11 @@ void jobs_fini(struct leader *leader)
         blob_unref(leader->past[i].model);
     }
     leader->num_past = 0;
+    if (leader->submission)
+        submission_free(leader->submission);
+    leader->submission = NULL;
+    session_free(leader->session);
+    leader->session = NULL;
 }
 
 json_t *jobs_find(const struct leader *leader, const char *id, struct blob **model)

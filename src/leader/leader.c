@@ -199,9 +199,9 @@ static int make_parts(struct leader *leader, struct error *err)
     if (status == OK)
         status = make_roster(leader, err);
     if (status == OK)
-        status = make_rest(leader, err);
-    if (status == OK)
         status = make_contact(leader, err);
+    if (status == OK) /* last: whoever is let in finds a leader that is whole */
+        status = make_rest(leader, err);
     return status;
 }
 

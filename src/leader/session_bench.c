@@ -1,5 +1,6 @@
 /* Benchmarks: clients without a current figure for the benchmark model time a few mini-batches of it, once a session.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +26,7 @@ static bool lacks_figure(const struct session *session, const struct roster_clie
     return !row || strcmp(row->model_hash, files->hash) != 0 || row->num_mini_batches <= 0;
 }
 
-size_t session_bench_missing(struct session *session)
+size_t session_bench_start(struct session *session)
 {
     if (!session->setup->benchmark)
         return 0;
@@ -99,7 +100,7 @@ static void take_figure(struct session_job *job)
                   job->client->id);
         return;
     }
-    if (response.num_mini_batches > 0 && response.bench_duration_s > 0) {
+    if (response.num_mini_batches > 0 && response.bench_duration_s > 0 && isfinite(response.bench_duration_s)) {
         roster_learn_benchmark(job->client, job->files->id, job->files->hash, response.num_mini_batches,
                                (double)response.bench_duration_s);
         session_emit(session, "benchmarked",

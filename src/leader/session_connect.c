@@ -108,6 +108,13 @@ void session_wait_over(struct loop_timer *timer)
         session_wait_for_clients(session);
 }
 
+void session_set_wait(struct session *session, double seconds)
+{
+    /* Without its timer it would wait for ever. */
+    if (loop_timer_set(session->env.loop, &session->wait_timer, (uint64_t)(seconds * 1e9), NULL) != OK)
+        session_end(session, SESSION_FAILED, "no memory for a timer");
+}
+
 void session_wait_for_clients(struct session *session)
 {
     const struct session_config *config = &session->setup->config;
@@ -129,5 +136,5 @@ void session_wait_for_clients(struct session *session)
                     session_dataset(session), waited_s);
         return;
     }
-    loop_timer_set(session->env.loop, &session->wait_timer, (uint64_t)((poll_s > 0.05 ? poll_s : 0.05) * 1e9), NULL);
+    session_set_wait(session, poll_s > 0.05 ? poll_s : 0.05);
 }

@@ -22,7 +22,7 @@ static void file_answered(void *context, struct link_reply *reply)
 static int send_file(struct session_job *job, struct client_link *link, struct error *err)
 {
     const struct model_file *file = &job->files->files[job->next_file];
-    double timeout_s = session_transfer_allowance_s(blob_size(file->data), job->session->training);
+    double timeout_s = session_transfer_allowance_s(blob_size(file->data), job->session->num_jobs);
     int status = link->ops->send_model(link, job->files->id, file->name, file->data, timeout_s, file_answered, job);
 
     return status == OK ? OK : FAIL(err, status, "the model file %s could not be sent", file->name);
@@ -44,16 +44,15 @@ static int send_request(struct session_job *job, struct client_link *link, struc
 static void fail_deferred(struct loop_event *event)
 {
     struct session_job *job = CONTAINER_OF(event, struct session_job, failed);
-    struct link_reply reply = {.error = job->error};
+    struct link_reply reply = {.error = job->failure};
 
-    job->error = (struct error)ERROR_INIT;
     session_link_answered(job, &reply);
 }
 
 /* What fails on the spot is told like an answer, later: nothing that begins a job ever sees it end. */
 static void fail_later(struct session_job *job, const struct error *err)
 {
-    job->error = *err;
+    job->failure = *err;
     job->failed.handle = fail_deferred;
     loop_post(job->session->env.loop, &job->failed);
 }
@@ -79,7 +78,6 @@ static void send_next(struct session_job *job)
         fail_later(job, &err);
         return;
     }
-    job->sent_ns = session_now_ns(job->session);
     if (!all_sent) {
         job->state = JOB_SENDING;
         return;

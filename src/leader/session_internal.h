@@ -54,9 +54,10 @@ struct session_job {
     const struct model_files *files; /* what it needs to have */
     size_t next_file;
     int64_t base_version;
-    bool answer_due; /* the link (or `failed`) will call back */
+    uint32_t attempt; /* of the selections of that version, from 0 */
+    bool answer_due;  /* the link (or `failed`) will call back */
     struct loop_event failed;
-    uint64_t sent_ns;
+    struct error failure; /* what `failed` will tell; `error` may be with the compute thread by then */
 
     /* The answer. */
     struct error error;
@@ -134,7 +135,8 @@ struct session {
     struct blob *image;
     struct session_compute compute;
 
-    struct session_job *jobs;                    /* under way */
+    struct session_job *jobs; /* under way */
+    size_t num_jobs;
     struct session_job *answers, **answers_tail; /* answered, in order of arrival, not yet with the compute thread */
     size_t training;                             /* jobs of training from selection until they are merged or failed */
     size_t outstanding;                          /* … until their answer went to the compute thread */
@@ -170,6 +172,7 @@ void session_hold_cancel(struct session_hold *hold);
 /* session_connect.c */
 void session_wait_for_clients(struct session *session);
 void session_wait_over(struct loop_timer *timer);
+void session_set_wait(struct session *session, double seconds);
 
 /* session_job.c */
 struct session_job *session_job_new(struct session *session, enum job_kind kind, struct roster_client *client);
@@ -189,8 +192,8 @@ int session_train_send(struct session_job *job, struct client_link *link, struct
 int session_validate_send(struct session_job *job, struct client_link *link, struct error *err);
 void session_link_answered(void *context, struct link_reply *reply);
 
-/* session_bench.c: start what is missing; the number under way. */
-size_t session_bench_missing(struct session *session);
+/* session_bench.c: start what is missing; returns the number under way. */
+size_t session_bench_start(struct session *session);
 void session_bench_done(struct session_job *job);
 
 /* session_select.c */

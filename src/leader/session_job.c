@@ -16,11 +16,13 @@ struct session_job *session_job_new(struct session *session, enum job_kind kind,
     job->files =
         kind == JOB_BENCHMARK && session->setup->bench_model.n ? &session->setup->bench_model : &session->setup->model;
     job->base_version = session->version;
+    job->attempt = session->attempt;
     job_figures_clear(&job->figures);
     job->next = session->jobs;
     if (job->next)
         job->next->previous = job;
     session->jobs = job;
+    session->num_jobs++;
     client->busy = true;
     return job;
 }
@@ -34,6 +36,7 @@ void session_job_leave(struct session_job *job)
     if (job->next)
         job->next->previous = job->previous;
     job->next = job->previous = NULL;
+    job->session->num_jobs--;
 }
 
 void session_job_free(struct session_job *job)

@@ -91,7 +91,7 @@ static int check_validation(struct session_job *job)
     return status;
 }
 
-static void tell_selector(struct session_job *job)
+static int tell_selector(struct session_job *job)
 {
     struct selector *selector = &job->session->compute.selector;
     struct flosim_client client = {
@@ -113,8 +113,7 @@ static void tell_selector(struct session_job *job)
         .client = &client,
     };
 
-    if (selector->ops->on_result)
-        selector->ops->on_result(selector->state, &result);
+    return selector->ops->on_result ? selector->ops->on_result(selector->state, &result) : FLOSIM_OK;
 }
 
 static void give_back(struct session_job *job)
@@ -130,11 +129,11 @@ static void give_back(struct session_job *job)
 static void run_training(struct session_job *job)
 {
     struct session_compute *compute = &job->session->compute;
-    bool answered = job->error.status == OK;
+    bool answered = job->error.status == OK && !compute->stopped;
     int status = FLOSIM_PENDING;
 
     if (compute->stopped)
-        answered = FAIL(&job->error, ERR_CANCELLED, "the session was over when its answer came") == OK;
+        FAIL(&job->error, ERR_CANCELLED, "the session was over when its answer came");
     if (answered && check_update(job, &job->error) == OK)
         status = merge_update(job);
     give_back(job);
@@ -153,6 +152,7 @@ static void run_training(struct session_job *job)
 static void run(struct executor_task *task)
 {
     struct session_job *job = CONTAINER_OF(task, struct session_job, task);
+    int status;
 
     if (job->kind == JOB_TRAIN) {
         run_training(job);
@@ -160,7 +160,11 @@ static void run(struct executor_task *task)
         check_validation(job);
         give_back(job);
     }
-    tell_selector(job);
+    status = tell_selector(job);
+    if (status < 0 && job->result != MERGE_BROKEN) {
+        strategy_error(&job->session->compute.selector.host, status, &job->error);
+        job->result = MERGE_BROKEN;
+    }
 }
 
 /* ---- back on the loop ---- */
@@ -254,6 +258,10 @@ static void validation_over(struct session_job *job)
 {
     struct client_tally *tally = session_tally(job->session, job->client);
 
+    if (job->result == MERGE_BROKEN) {
+        session_end(job->session, SESSION_FAILED, "%s", job->error.message);
+        return;
+    }
     if (job->error.status != OK) {
         note_failure(job, false);
     } else {

@@ -1,4 +1,5 @@
 /* The end of a round on the loop: what it was goes on record, and the next one begins, or the session ends. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -40,9 +41,10 @@ static struct round_summary summarize(struct session *session)
     return summary;
 }
 
+/* JSON has no number that is not finite: null, never an absent key. */
 static json_t *real_or_null(bool known, double value)
 {
-    return known ? json_real(value) : json_null();
+    return known && isfinite(value) ? json_real(value) : json_null();
 }
 
 static json_t *round_json(struct session *session, const struct new_model *model, const struct round_summary *summary)

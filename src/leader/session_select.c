@@ -192,8 +192,7 @@ static void await_somebody(struct session *session)
     session->wait_began_ns = session_now_ns(session);
     log_write(session->env.log, LOG_WARN, "session", "nobody can be selected; waiting round=%lld active=%zu",
               (long long)session->version + 1, roster_num_active(session->env.roster));
-    loop_timer_set(session->env.loop, &session->wait_timer,
-                   (uint64_t)((max_wait_s > LEAST_WAIT_S ? max_wait_s : LEAST_WAIT_S) * 1e9), NULL);
+    session_set_wait(session, max_wait_s > LEAST_WAIT_S ? max_wait_s : LEAST_WAIT_S);
 }
 
 static void nobody_chosen(struct session *session)
@@ -266,9 +265,7 @@ void session_ask(struct session *session)
         session_end(session, SESSION_STOPPED, "%s", session->stop_reason);
         return;
     }
-    if (session_bench_missing(session) > 0 && session->version == 0 && session->attempt == 0)
-        return;
-    if (session->asking)
+    if (session_bench_start(session) > 0 && session->version == 0 && session->attempt == 0)
         return;
     session->asking = true;
     session_pass(&session->control, "leader.selection", session->version, submit);

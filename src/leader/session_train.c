@@ -36,6 +36,7 @@ int session_train_send(struct session_job *job, struct client_link *link, struct
         .learning_rate = (float)config->client_training_config.learning_rate,
         .num_epochs = (int32_t)config->client_training_config.epochs,
         .round_idx = (int32_t)session->version,
+        .attempt = job->attempt,
         .optimizer = span_of(setup->optimizer_json, strlen(setup->optimizer_json)),
         .loss_function = span_of(setup->loss_json, strlen(setup->loss_json)),
         .leader_term = session->env.leader_term,

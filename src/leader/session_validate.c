@@ -17,6 +17,7 @@ int session_validate_send(struct session_job *job, struct client_link *link, str
         .model_config = span_of(setup->model_config_json, strlen(setup->model_config_json)),
         .batch_size = (int32_t)config->client_training_config.batch_size,
         .round_idx = (int32_t)session->version,
+        .attempt = job->attempt,
         .optimizer = span_of(setup->optimizer_json, strlen(setup->optimizer_json)),
         .loss_function = span_of(setup->loss_json, strlen(setup->loss_json)),
         .leader_term = session->env.leader_term,

@@ -235,6 +235,7 @@ static int train(struct client_link *base, const struct train_request *request, 
     client->trainings++;
     client->last_round = request->round_idx;
     client->last_seed = request->seed;
+    client->last_attempt = request->attempt;
     switch (client->behaviour) {
     case HANGS:
         return start(link, NULL, &late, (uint64_t)(timeout_s * 1e9), done, context, false);

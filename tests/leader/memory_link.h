@@ -26,6 +26,7 @@ struct memory_client {
     /* What it was asked for. */
     int echoes, files, benchmarks, trainings, validations, aborts, last_round;
     uint64_t last_seed;
+    uint32_t last_attempt;
 };
 
 struct memory_net {

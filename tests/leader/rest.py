@@ -179,11 +179,33 @@ def start_refusals(stage):
     assert code == 2 and "no MQTT broker" in text and "mosquitto -p" in text, (code, text)
     code, text = stage.refused_leader(state="redis")
     assert code == 2 and "redis is not supported" in text, (code, text)
+
+
+def port_in_use(stage):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         code, text = stage.refused_leader(port=taken.getsockname()[1])
     assert code == 2 and "in use" in text, (code, text)
+
+
+def closed_until_the_broker_has_answered(stage):
+    """A session posted to a leader that will not come to be would be lost."""
+    port = free_port()
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", stage.broker_port))
+        silent.listen()
+        silent.settimeout(DEADLINE_S)
+        leader = stage.processes.start(flosim, "leader", "-c", stage.leader_config(port=port),
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        peer, _ = silent.accept()  # it waits for our CONNACK now
+        peer.settimeout(DEADLINE_S)
+        assert peer.recv(1) == b"\x10"  # CONNECT
+        with socket.socket() as client:
+            assert client.connect_ex(("127.0.0.1", port)) != 0, "REST is open"
+        leader.kill()
+        leader.wait()
+        peer.close()
 
 
 def bad_requests(stage):
@@ -336,7 +358,9 @@ def run(stage):
     subprocess.check_call([flosim, "partition", "fashion-mnist", "--clients", "2", "--samples-per-client", "400",
                            "--seed", "1", "--out", stage.path("data")], stdout=subprocess.DEVNULL)
     start_refusals(stage)
+    closed_until_the_broker_has_answered(stage)
     stage.start_broker()
+    port_in_use(stage)
     leader = stage.start_leader()
     bad_requests(stage)
     nonsense_over_mqtt(stage)

@@ -203,7 +203,7 @@ static void no_free(struct validator *self)
 
 static struct validator measuring = {measure, no_free};
 
-static void begin(struct world *world, const struct wish *wish, bool validated)
+static void begin(struct world *world, const struct wish *wish, struct validator *validator)
 {
     struct session_setup *setup = make_setup(world, wish);
     struct session_env env = {&world->config,
@@ -216,8 +216,7 @@ static void begin(struct world *world, const struct wish *wish, bool validated)
                               5};
     struct error err = ERROR_INIT;
 
-    if (validated)
-        setup->validator = &measuring;
+    setup->validator = validator;
     if (session_new(&world->session, &env, setup, over, world, &err) != OK) {
         fprintf(stderr, "%s\n", err.message);
         exit(1);
@@ -251,7 +250,7 @@ static void check_ledger(const struct world *world)
 static void run(struct world *world, const struct wish *wish, bool validated)
 {
     everybody_advertises(world);
-    begin(world, wish, validated);
+    begin(world, wish, validated ? &measuring : NULL);
     loop_run(world->loop);
     check_ledger(world);
 }
@@ -287,6 +286,7 @@ static void trains_all_rounds(void)
         CHECK(client->echoes >= 1);
         CHECK(client->files == (client->trainings ? 2 : 0)); /* sent once, however often it trains */
         CHECK(client->trainings == 0 || client->last_seed == 7);
+        CHECK(client->last_attempt == 0);
     }
     CHECK(trainings == 25 && files <= 20);
     world_fini(&world);
@@ -389,6 +389,37 @@ static void lost_rounds_are_bounded(void)
     CHECK(strstr(world.reason, "nobody answered"));
     CHECK(rounds_done(&world) == 0);
     CHECK(world.ledger.lost_rounds == 5 && world.ledger.failed == 15);
+    for (size_t i = 0; i < 3; i++) /* each selection is told apart, so that nobody answers for an earlier one */
+        CHECK(world.clients[i].last_round == 0 && world.clients[i].last_attempt == 4);
+    world_fini(&world);
+}
+
+static int diverge(struct validator *self, const float *weights, bool (*stop)(const void *context),
+                   const void *stop_context, struct validation_figures *out, struct error *err)
+{
+    (void)self;
+    (void)weights;
+    (void)stop;
+    (void)stop_context;
+    (void)err;
+    *out = (struct validation_figures){NAN, 10, 100};
+    return OK;
+}
+
+/* A loss that is no number is told as null: it must not look as if there were none, or as a good one. */
+static void a_loss_that_is_no_number_is_null(void)
+{
+    struct validator diverging = {diverge, no_free};
+    struct world world;
+    json_t *round;
+
+    world_init(&world, 4);
+    everybody_advertises(&world);
+    begin(&world, &plain, &diverging);
+    loop_run(world.loop);
+    round = json_array_get(json_object_get(world.json, "rounds"), 0);
+    CHECK(json_is_null(json_object_get(round, "loss")));
+    CHECK(json_real_value(json_object_get(round, "accuracy")) == 10);
     world_fini(&world);
 }
 
@@ -494,7 +525,7 @@ static void waits_for_clients(void)
     world_init(&world, 4);
     loop_timer_init(&late.timer, advertise_late);
     CHECK(loop_timer_set(world.loop, &late.timer, 20000000u, NULL) == OK);
-    begin(&world, &wish, false);
+    begin(&world, &wish, NULL);
     loop_run(world.loop);
     CHECK(world.status == SESSION_FINISHED);
     world_fini(&world);
@@ -648,6 +679,7 @@ int main(void)
     refused_is_as_if_failed();
     hung_client_costs_its_deadline();
     lost_rounds_are_bounded();
+    a_loss_that_is_no_number_is_null();
     accuracy_target_ends_it();
     validates_at_its_interval();
     asynchronous_session();
