@@ -115,18 +115,15 @@ static void check_loss(const struct session_config *config, const struct session
 {
     const char *name = config->client_training_config.loss_function;
     struct diag_place place = session_place(ctx, "client_training_config", "loss_function", where);
-    const char *names[64], *nearest;
+    const char *names[MAX_WORDS_OF_A_KIND];
+    char text[WORDS_TEXT];
     size_t n = 0;
 
     if (!name || loss_find(name))
         return;
-    while (n < 64 && losses[n]) {
+    for (; n < MAX_WORDS_OF_A_KIND && losses[n]; n++)
         names[n] = losses[n]->name;
-        n++;
-    }
-    nearest = nearest_word(name, names, n);
-    diag_error(diags, place, "unknown loss_function `%s`%s%s%s", name, nearest ? "; did you mean `" : "",
-               nearest ? nearest : "", nearest ? "`?" : "");
+    diag_error(diags, place, "%s", unknown_word("loss_function", name, names, n, text));
 }
 
 static void check_optimizer(const struct session_config *config, const struct session_check_context *ctx,

@@ -3,25 +3,16 @@
 
 #include "leader/session_setup.h"
 
-/* "unknown aggregator `fedavgg`; did you mean `fedavg`? There are: …" */
 static void report_unknown(enum strategy_kind kind, const char *name, struct diag_place place, struct diags *diags)
 {
-    const char *names[64];
+    const char *names[MAX_WORDS_OF_A_KIND];
+    char text[WORDS_TEXT];
     struct strategy_entry entry;
-    const char *nearest;
-    char list[512] = "";
-    size_t n = 0, used = 0;
+    size_t n = 0;
 
-    while (n < 64 && strategy_entry_at(kind, n, &entry)) {
-        names[n++] = entry.name;
-        if (used < sizeof list - 1)
-            used += (size_t)snprintf(list + used, sizeof list - used, used ? ", %s" : "%s", entry.name);
-    }
-    nearest = nearest_word(name, names, n);
-    if (nearest)
-        diag_error(diags, place, "unknown %s `%s`; did you mean `%s`?", strategy_kind_key(kind), name, nearest);
-    else
-        diag_error(diags, place, "unknown %s `%s`; there are: %s", strategy_kind_key(kind), name, list);
+    for (; n < MAX_WORDS_OF_A_KIND && strategy_entry_at(kind, n, &entry); n++)
+        names[n] = entry.name;
+    diag_error(diags, place, "%s", unknown_word(strategy_kind_key(kind), name, names, n, text));
 }
 
 struct reading {

@@ -74,20 +74,13 @@ bad:
 
 static void unknown_kind(struct yaml_node key, struct diags *diags)
 {
-    const char *names[64], *near;
-    char list[512] = "";
-    size_t n = 0, used = 0;
+    const char *names[MAX_WORDS_OF_A_KIND];
+    char text[WORDS_TEXT];
+    size_t n = 0;
 
-    for (; layer_kinds[n] && n < 64; n++) {
+    for (; n < MAX_WORDS_OF_A_KIND && layer_kinds[n]; n++)
         names[n] = layer_kinds[n]->name;
-        if (used < sizeof list)
-            used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", n ? ", " : "", names[n]);
-    }
-    near = nearest_word(yaml_text(key), names, n);
-    if (near)
-        diag_error(diags, yaml_place(key), "unknown kind of layer `%.80s`; did you mean `%s`?", yaml_text(key), near);
-    else
-        diag_error(diags, yaml_place(key), "unknown kind of layer `%.80s`; there are %s", yaml_text(key), list);
+    diag_error(diags, yaml_place(key), "%s", unknown_word("kind of layer", yaml_text(key), names, n, text));
 }
 
 /* A name goes into tensor names, which travel: letters, digits, '_', '-', and '.' as PyTorch nests modules. */

@@ -36,12 +36,13 @@ static const char default_request[] = "{\"name\": \"adam\"}";
 
 static int unknown_name(const char *name, struct error *err)
 {
-    char names[256] = "";
-    size_t used = 0;
+    const char *names[MAX_WORDS_OF_A_KIND];
+    char text[WORDS_TEXT];
+    size_t n = 0;
 
-    for (size_t i = 0; optimizers[i] && used < sizeof names; i++)
-        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", optimizers[i]->name);
-    return FAIL(err, ERR_INVALID, "unknown optimizer `%.80s`; there are %s", name, names);
+    for (; n < MAX_WORDS_OF_A_KIND && optimizers[n]; n++)
+        names[n] = optimizers[n]->name;
+    return FAIL(err, ERR_INVALID, "%s", unknown_word("optimizer", name, names, n, text));
 }
 
 static void set_learning_rate(const struct param_table *table, void *args, double learning_rate)

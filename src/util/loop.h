@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "util/clock.h"
+#include "util/container_of.h"
 #include "util/error.h"
 
 struct loop;
@@ -16,9 +17,6 @@ struct loop_event {
     uint64_t posted_ns;                       /* the loop's own: its lag counts from here */
     void (*handle)(struct loop_event *event); /* runs on the loop's thread; may free the event or post it again */
 };
-
-/* Recover the struct that embeds a member. */
-#define CONTAINER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 struct loop_timer {
     uint64_t due_ns;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "util/words.h"
 #include "util/yaml.h"
 
 enum param_type {
@@ -110,8 +111,5 @@ void params_markdown(const struct param_table *table, FILE *out);
 /* Convert one scalar by type and range; used by rows and by expressions ("wall_s < 2min"). 0 or ERR_INVALID with a
  * message that says what is expected (without a place). `out` points to the C type of `type`. */
 int param_parse_scalar(enum param_type type, const char *text, void *out, struct error *err);
-
-/* The candidate nearest to `word` (edit distance at most 2), or NULL: for "unknown key `epoch`; did you mean ...". */
-const char *nearest_word(const char *word, const char *const *candidates, size_t n);
 
 #endif

@@ -1,7 +1,8 @@
+#include "util/words.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "util/params.h"
 
 enum { MAX_WORD = 64, MAX_DISTANCE = 2 };
 
@@ -50,4 +51,27 @@ const char *nearest_word(const char *word, const char *const *candidates, size_t
         }
     }
     return best;
+}
+
+static void list_words(const char *const *words, size_t n, char *text, size_t size)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < n && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%s", i ? ", " : "", words[i]);
+}
+
+const char *unknown_word(const char *what, const char *word, const char *const *candidates, size_t n,
+                         char text[WORDS_TEXT])
+{
+    const char *near = nearest_word(word, candidates, n);
+    size_t used = (size_t)snprintf(text, WORDS_TEXT, "unknown %.40s `%.80s`; ", what, word);
+
+    if (near) {
+        snprintf(text + used, WORDS_TEXT - used, "did you mean `%s`?", near);
+        return text;
+    }
+    used += (size_t)snprintf(text + used, WORDS_TEXT - used, "there are: ");
+    list_words(candidates, n, text + used, WORDS_TEXT - used);
+    return text;
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/words.h"
+
 int trainer_new(struct trainer **out, const struct trainer_setup *setup, struct error *err)
 {
     struct trainer *trainer = calloc(1, sizeof *trainer);
@@ -79,12 +81,13 @@ void request_bytes_drop(const struct request_bytes *bytes)
 
 static int fail_no_loss(const char *name, struct error *err)
 {
-    char names[256] = "";
-    size_t used = 0;
+    const char *names[MAX_WORDS_OF_A_KIND];
+    char text[WORDS_TEXT];
+    size_t n = 0;
 
-    for (size_t i = 0; losses[i] && used < sizeof names; i++)
-        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", losses[i]->name);
-    return FAIL(err, ERR_INVALID, "no loss function %.64s; there are: %s", name, names);
+    for (; n < MAX_WORDS_OF_A_KIND && losses[n]; n++)
+        names[n] = losses[n]->name;
+    return FAIL(err, ERR_INVALID, "%s", unknown_word("loss_function", name, names, n, text));
 }
 
 static int find_loss(struct span json, const struct loss_ops **out, struct error *err)

@@ -128,7 +128,8 @@ Test(optimizer, absent_is_adam_and_lr_comes_from_the_session)
 Test(optimizer, mistakes_are_named)
 {
     static const char *const bad[][2] = {
-        {"{\"name\": \"sdg\"}", "sgd, adam"},
+        {"{\"name\": \"sdg\"}", "did you mean `sgd`?"},
+        {"{\"name\": \"lion\"}", "there are: sgd, adam"},
         {"{\"args\": {}}", "name"},
         {"{\"name\": \"sgd\", \"args\": {\"momentun\": 0.9}}", "momentum"},
         {"{\"name\": \"sgd\", \"args\": {\"lr\": \"fast\"}}", "lr"},

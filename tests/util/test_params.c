@@ -542,3 +542,18 @@ Test(params, nearest_word)
     longer[199] = '\0';
     cr_expect_null(nearest_word(longer, words, 4));
 }
+
+Test(params, unknown_words_are_told_with_what_there_is)
+{
+    static const char *const words[] = {"adam", "sgd"};
+    const char *many[MAX_WORDS_OF_A_KIND];
+    char text[WORDS_TEXT], longer[2000];
+
+    cr_expect_str_eq(unknown_word("optimizer", "adm", words, 2, text), "unknown optimizer `adm`; did you mean `adam`?");
+    cr_expect_str_eq(unknown_word("optimizer", "x", words, 2, text), "unknown optimizer `x`; there are: adam, sgd");
+    memset(longer, 'a', sizeof longer - 1);
+    longer[sizeof longer - 1] = '\0';
+    for (size_t i = 0; i < MAX_WORDS_OF_A_KIND; i++)
+        many[i] = longer;
+    cr_expect_eq(strlen(unknown_word(longer, longer, many, MAX_WORDS_OF_A_KIND, text)), WORDS_TEXT - 1);
+}
