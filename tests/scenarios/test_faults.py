@@ -128,5 +128,5 @@ def a_fault_that_never_strikes_is_told():
 
 main([no_fault, kill_is_for_good, kill_for_a_time, restart_comes_back_in_the_same_round, stop_for_a_time_loses_nothing,
       a_stopped_client_is_missed, at_a_time, several_in_one_round_strike_different_clients,
-      two_faults_of_one_round_share_a_victim, two_restarts_of_one_client_are_one, a_stop_and_a_restart_of_one_client, a_stopped_victim_holds_no_barrier,
-      an_interrupt_ends_a_barrier, victims_without_a_slot_get_theirs, a_fault_that_never_strikes_is_told])
+      two_faults_of_one_round_share_a_victim, two_restarts_of_one_client_are_one,
+      a_stop_and_a_restart_of_one_client, a_stopped_victim_holds_no_barrier, an_interrupt_ends_a_barrier, victims_without_a_slot_get_theirs, a_fault_that_never_strikes_is_told])
