@@ -29,7 +29,7 @@ static const char help[] =
     "        comm_config.mqtt.mqtt_broker, mqtt_broker_port   where the broker is\n"
     "        comm_config.restful.rest_hostname, rest_port     where REST listens; port 0: any free port\n"
     "        models_dir_path                                  the folder of model folders that sessions name\n"
-    "        validation_data_dir_path                         the folder of validation data sets; null: the global\n"
+    "        validation_data_dir_path                         the folder of validation data sets; '': the global\n"
     "                                                         model is not validated\n"
     "        temp_dir_path                                    where run folders go\n"
     "    `flosim help config` lists them all; `flosim check FILE` checks a file without starting anything.\n"

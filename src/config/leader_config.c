@@ -132,7 +132,7 @@ static const struct param leader_rows[] = {
     {.name = "checkpoint_dir_path", .type = PARAM_STRING, .offset = LEADER(checkpoint_dir_path),
      .fallback = "./checkpoint", .flags = PARAM_NOT_YET, .help = "Folder of the checkpoints."},
     {.name = "validation_data_dir_path", .type = PARAM_STRING, .offset = LEADER(validation_data_dir_path),
-     .fallback = "./val_data", .help = "Folder of the data set folders that global models are validated on."},
+     .fallback = "./val_data", .help = "Folder of the data sets that global models are validated on; '': they are not."},
     {.name = "temp_dir_path", .type = PARAM_STRING, .offset = LEADER(temp_dir_path), .fallback = "./scratch",
      .help = "Folder of the run folders, one for each session."},
     {.name = "cluster", .type = PARAM_STRING, .offset = LEADER(cluster), .fallback = "'0'", .flags = PARAM_OURS,

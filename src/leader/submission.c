@@ -112,11 +112,12 @@ static int make_from(struct submission *self, const struct session_config *confi
                      struct diags *diags)
 {
     const struct leader *leader = self->leader;
+    const char *validation_data = leader->config->validation_data_dir_path;
     struct session_check_context context = {
         .root = root,
         .posted = true,
         .models_dir_path = leader->config->models_dir_path,
-        .validation_data_dir_path = leader->config->validation_data_dir_path,
+        .validation_data_dir_path = validation_data && *validation_data ? validation_data : NULL,
         .host = leader->host,
         .clock = loop_clock(leader->loop),
     };

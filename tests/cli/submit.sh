@@ -201,6 +201,14 @@ done
 kill -TERM $leader_pid
 wait $leader_pid
 
+# ---- with one that has no validation data ----
+
+start_leader --set "validation_data_dir_path=''"
+wait_for "two clients" two_clients
+expect 0 '^round   3/3  not validated' "$session" --leader "127.0.0.1:$rest" --follow
+kill -TERM $leader_pid
+wait $leader_pid
+
 # ---- with a token ----
 
 printf 'sesame\n' >"$dir/token"
