@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,6 +124,48 @@ Test(optimizer, absent_is_adam_and_lr_comes_from_the_session)
     optimizer_step(optimizer, &p, &g);
     cr_assert_eq(p, 1, "a learning rate of 0 was asked for");
     optimizer_free(optimizer);
+}
+
+/* torch.optim.Adam(lr=0.01) and SGD(lr=0.01, momentum=0.9, dampening=0.5), written out. */
+static double naive_adam(double p, double g, int step, double state[2])
+{
+    state[0] = 0.9 * state[0] + 0.1 * g;
+    state[1] = 0.999 * state[1] + 0.001 * g * g;
+    double m = state[0] / (1 - pow(0.9, step)), v = state[1] / (1 - pow(0.999, step));
+    return p - 0.01 * m / (sqrt(v) + 1e-8);
+}
+
+static double naive_sgd(double p, double g, int step, double state[2])
+{
+    state[0] = step == 1 ? g : 0.9 * state[0] + 0.5 * g;
+    return p - 0.01 * state[0];
+}
+
+/* Gradients of the size of Adam's epsilon show it, changing ones its betas; the first step is not dampened. */
+Test(optimizer, what_a_request_leaves_out_is_as_in_pytorch)
+{
+    static const float grads[2][5] = {{2e-8F, -1e-8F, 5e-8F, 3e-9F, -2e-8F}, {1, 0.1F, -2, 0.5F, 0.01F}};
+    static const struct {
+        const char *request;
+        double (*naive)(double p, double g, int step, double state[2]);
+    } cases[] = {{"{\"name\": \"adam\"}", naive_adam},
+                 {"{\"name\": \"sgd\", \"args\": {\"momentum\": 0.9, \"dampening\": 0.5}}", naive_sgd}};
+
+    for (size_t i = 0; i < 4; i++) {
+        double p = 0, state[2] = {0, 0};
+        float value = 0;
+        struct optimizer *optimizer;
+
+        cr_assert_eq(optimizer_new(text_span(cases[i / 2].request), 0.01, 1, &optimizer, NULL), OK);
+        for (int step = 1; step <= 5; step++) {
+            float g = grads[i % 2][step - 1];
+            optimizer_step(optimizer, &value, &g);
+            p = cases[i / 2].naive(p, (double)g, step, state);
+            cr_assert_float_eq((double)value, p, 1e-5 * fabs(p), "%s, step %d: %g, expected %g", cases[i / 2].request,
+                               step, (double)value, p);
+        }
+        optimizer_free(optimizer);
+    }
 }
 
 Test(optimizer, mistakes_are_named)
