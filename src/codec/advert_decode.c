@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/endpoint.h"
 #include "codec/json_read.h"
 
 enum {
@@ -37,18 +38,6 @@ static int copy_client_id(const char *value, char out[CLIENT_ID_MAX], struct err
     int status = json_copy_id("client id", value, out, CLIENT_ID_MAX, err);
 
     return status ? status : check_client_id(out, err);
-}
-
-/* host:port */
-static int check_endpoint(const char *endpoint, struct error *err)
-{
-    const char *colon = strrchr(endpoint, ':');
-    char *end = NULL;
-    long port = colon && colon[1] >= '0' && colon[1] <= '9' ? strtol(colon + 1, &end, 10) : 0;
-
-    if (!colon || colon == endpoint || !end || *end || port < 1 || port > 65535 || strpbrk(endpoint, " /"))
-        return FAIL(err, ERR_INVALID, "'grpc_ep' is '%s'; expected address:port", endpoint);
-    return OK;
 }
 
 static void read_hw(const json_t *parent, struct hw_info *hw)
@@ -303,13 +292,14 @@ static int read_cluster(const json_t *payload, struct client_advert *out, struct
 static int read_client(const json_t *payload, struct client_advert *out, struct error *err)
 {
     int status = check_type(payload, "client", err);
+    struct endpoint parsed;
 
     if (!status)
         status = json_read_number(payload, "timestamp", 0, max_timestamp, &out->timestamp, err);
     if (!status)
         status = json_read_id(payload, "grpc_ep", out->endpoint, sizeof out->endpoint, err);
-    if (!status)
-        status = check_endpoint(out->endpoint, err);
+    if (!status && endpoint_parse(out->endpoint, &parsed, err) != OK)
+        status = error_context(err, ERR_INVALID, "'grpc_ep'");
     if (!status)
         status = read_cluster(payload, out, err);
     if (!status)

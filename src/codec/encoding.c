@@ -57,6 +57,11 @@ const struct encoding *encoding_find(const char *name)
     return NULL;
 }
 
+int weights_encode(const struct layout *layout, const float *weights, struct blob **out, struct error *err)
+{
+    return encoding_safetensors.encode(layout, weights, out, err);
+}
+
 int weights_decode(const struct layout *layout, struct span image, float *weights, struct error *err)
 {
     for (size_t i = 0; encodings[i]; i++) {

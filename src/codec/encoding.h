@@ -20,6 +20,9 @@ extern const struct encoding *const encodings[]; /* NULL-terminated */
 
 const struct encoding *encoding_find(const char *name);
 
+/* Encode as what all roles read: safetensors. Returns a new blob. */
+int weights_encode(const struct layout *layout, const float *weights, struct blob **out, struct error *err);
+
 /* Decode by sight: ERR_UNIMPLEMENTED for a pickle, ERR_INVALID for bytes that no row recognises. */
 int weights_decode(const struct layout *layout, struct span image, float *weights, struct error *err);
 

@@ -41,7 +41,8 @@ struct link_ops {
     int (*validate)(struct client_link *link, const struct validation_request *request, struct blob *weights,
                     double timeout_s, link_callback done, void *context);
     int (*abort)(struct client_link *link, const struct abort_request *request, link_callback done, void *context);
-    void (*close)(struct client_link *link); /* answers what is open with ERR_CANCELLED, frees */
+    void (*close)(struct client_link *link); /* what is open is answered soon, not from within the
+ call, with ERR_CANCELLED; the link is gone */
 };
 
 struct client_link {

@@ -153,10 +153,8 @@ static void close_link(struct client_link *base)
     struct grpc_link *link = grpc_link_of(base);
     struct edge_channel *channel = link->channel;
 
-    link->open_calls++; /* keeps it while calls are answered from within the close */
     link->channel = NULL;
-    edge_channel_close(channel);
-    link->open_calls--;
+    edge_channel_close(channel); /* its calls are answered later, on the loop */
     free_if_over(link);
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/endpoint.h"
 #include "leader/leader_internal.h"
 #include "util/fs.h"
 
@@ -42,14 +43,13 @@ static int check_config(const struct leader *leader, struct error *err)
 {
     const struct leader_config *config = leader->config;
     const char *host = config->comm_config.restful.rest_hostname;
-    bool loopback = strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 || strcmp(host, "localhost") == 0;
 
     if (config->state.state_location != 0)
         return FAIL(err, ERR_UNIMPLEMENTED,
                     "state.state_location: redis is not supported by this version; set it to inmemory");
     if (config->tls.ca || config->tls.cert || config->tls.key)
         return FAIL(err, ERR_UNIMPLEMENTED, "tls is not supported by this version; remove the tls section");
-    if (loopback || config->comm_config.restful.token_file)
+    if (host_is_loopback(host) || config->comm_config.restful.token_file)
         return OK;
     if (config->security == 1)
         return FAIL(err, ERR_SETUP,
@@ -133,7 +133,7 @@ static void ready(struct loop_timer *timer)
         return;
     }
     leader->ready = true;
-    jobs_ready(leader);
+    sessions_ready(leader);
 }
 
 /* The loop runs here until the first contact has succeeded or failed, so that a missing broker is told at the start. */
@@ -170,7 +170,7 @@ static void stop(struct loop_event *event)
 
     leader->leaving = true;
     log_write(leader->log, LOG_INFO, "leader", "leaving");
-    jobs_leave(leader);
+    sessions_leave(leader);
 }
 
 void leader_left(struct leader *leader)
@@ -268,6 +268,6 @@ void leader_free(struct leader *leader)
     if (leader->loop)
         loop_free(leader->loop);
     roster_free(leader->roster);
-    jobs_fini(leader);
+    sessions_fini(leader);
     free(leader);
 }

@@ -50,13 +50,13 @@ struct leader {
     size_t num_past;
 };
 
-/* jobs.c: sessions from the request to the record. One at a time. */
-void jobs_submit(struct leader *leader, struct http_exchange *exchange, const struct http_request *request,
-                 bool blocking);
-void jobs_ready(struct leader *leader);
-void jobs_leave(struct leader *leader); /* ends what runs, then leader_left */
-void jobs_fini(struct leader *leader);
-json_t *jobs_find(const struct leader *leader, const char *session_id, struct blob **model); /* new reference */
+/* sessions.c: from the request to the record. One at a time. */
+void sessions_submit(struct leader *leader, struct http_exchange *exchange, const struct http_request *request,
+                     bool blocking);
+void sessions_ready(struct leader *leader);
+void sessions_leave(struct leader *leader); /* ends what runs, then leader_left */
+void sessions_fini(struct leader *leader);
+json_t *sessions_find(const struct leader *leader, const char *session_id, struct blob **model); /* new reference */
 
 /* rest.c */
 void rest_handle(void *context, struct http_exchange *exchange, const struct http_request *request);

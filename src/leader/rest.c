@@ -7,41 +7,20 @@
 typedef void (*route_handler)(struct leader *leader, struct http_exchange *exchange, const struct http_request *request,
                               const char *rest);
 
-static void respond_text(struct http_exchange *exchange, const char *type, char *text)
-{
-    struct blob *blob = text ? blob_adopt(text, strlen(text), free, text) : NULL;
-
-    if (!blob) {
-        free(text);
-        http_respond_message(exchange, 500, "Out of memory");
-        return;
-    }
-    http_respond(exchange, 200, type, blob);
-}
-
-/* Takes the reference. */
-static void respond_json(struct http_exchange *exchange, json_t *json)
-{
-    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(10)) : NULL;
-
-    json_decref(json);
-    respond_text(exchange, "application/json", text);
-}
-
 /* ---- sessions ---- */
 
 static void execute_command(struct leader *leader, struct http_exchange *exchange, const struct http_request *request,
                             const char *rest)
 {
     (void)rest;
-    jobs_submit(leader, exchange, request, true);
+    sessions_submit(leader, exchange, request, true);
 }
 
 static void post_session(struct leader *leader, struct http_exchange *exchange, const struct http_request *request,
                          const char *rest)
 {
     (void)rest;
-    jobs_submit(leader, exchange, request, false);
+    sessions_submit(leader, exchange, request, false);
 }
 
 /* The past records are whole; a list shows each without its rounds and configuration. */
@@ -68,7 +47,7 @@ static void list_sessions(struct leader *leader, struct http_exchange *exchange,
         json_array_append_new(list, session_json(leader->session, false));
     for (size_t i = 0; i < leader->num_past; i++)
         json_array_append_new(list, without_details(leader->past[i].json));
-    respond_json(exchange, json_pack("{s:o}", "sessions", list));
+    http_respond_json(exchange, 200, json_pack("{s:o}", "sessions", list));
 }
 
 static void get_model(struct http_exchange *exchange, const char *id, const json_t *json, struct blob *model)
@@ -89,14 +68,14 @@ static void get_session(struct leader *leader, struct http_exchange *exchange, c
     bool wants_model = length > suffix && strcmp(rest + length - suffix, model_suffix) == 0;
     char *id = strndup(rest, wants_model ? length - suffix : length);
     struct blob *model = NULL;
-    json_t *json = id ? jobs_find(leader, id, &model) : NULL;
+    json_t *json = id ? sessions_find(leader, id, &model) : NULL;
 
     (void)request;
     if (wants_model) {
         get_model(exchange, id ? id : "", json, model);
         json_decref(json);
     } else if (json) {
-        respond_json(exchange, json);
+        http_respond_json(exchange, 200, json);
     } else {
         http_respond_message(exchange, 404, "There is no session %s", rest);
     }
@@ -107,7 +86,7 @@ static void delete_session(struct leader *leader, struct http_exchange *exchange
                            const char *rest)
 {
     struct blob *model;
-    json_t *json = jobs_find(leader, rest, &model);
+    json_t *json = sessions_find(leader, rest, &model);
     bool known = json != NULL;
 
     (void)request;
@@ -129,7 +108,7 @@ static void list_clients(struct leader *leader, struct http_exchange *exchange, 
 {
     (void)request;
     (void)rest;
-    respond_json(exchange, roster_json(leader->roster));
+    http_respond_json(exchange, 200, roster_json(leader->roster));
 }
 
 static void healthz(struct leader *leader, struct http_exchange *exchange, const struct http_request *request,
@@ -139,10 +118,10 @@ static void healthz(struct leader *leader, struct http_exchange *exchange, const
 
     (void)request;
     (void)rest;
-    respond_json(exchange,
-                 json_pack("{s:s, s:b, s:b, s:I, s:I}", "status", connected ? "ok" : "degraded", "broker", connected,
-                           "ready", leader->ready, "clients", (json_int_t)roster_size(leader->roster), "clients_active",
-                           (json_int_t)roster_num_active(leader->roster)));
+    http_respond_json(exchange, 200,
+                      json_pack("{s:s, s:b, s:b, s:I, s:I}", "status", connected ? "ok" : "degraded", "broker",
+                                connected, "ready", leader->ready, "clients", (json_int_t)roster_size(leader->roster),
+                                "clients_active", (json_int_t)roster_num_active(leader->roster)));
 }
 
 static void put_metric(FILE *out, const char *name, const char *type, const char *help, double value)
@@ -189,7 +168,7 @@ static void metrics(struct leader *leader, struct http_exchange *exchange, const
         free(text);
         text = NULL;
     }
-    respond_text(exchange, "text/plain; version=0.0.4", text);
+    http_respond_text(exchange, 200, "text/plain; version=0.0.4", text);
 }
 
 /* ---- routes ---- */

@@ -129,7 +129,7 @@ static size_t longest_silent(const struct roster *roster, const struct roster_cl
     for (size_t i = 0; i < roster->n; i++) {
         const struct roster_client *client = roster->clients[i];
 
-        if (client == spared || client->active || client->busy || client->echoing)
+        if (client == spared || client->active || client->busy || client->echoes > 0)
             continue;
         if (found == roster->n || client->last_seen_ns < roster->clients[found]->last_seen_ns)
             found = i;
@@ -321,13 +321,13 @@ void roster_take_advert(struct roster *roster, struct span payload)
     client->advert = advert;
     roster->advert_bytes += bytes - client->counted_bytes;
     client->counted_bytes = bytes;
-    client->adverts++;
     client->unavailable_ns = 0;
     was_active = client->active;
     make_active(roster, client);
     if (was_active)
         tell(roster, client, ROSTER_UPDATED);
-    roster_echo(roster, client);
+    if (client->echoes == 0 && client->active)
+        roster_echo(roster, client, NULL, NULL);
 }
 
 static bool is_stale(const struct roster *roster, const struct roster_client *client)
@@ -392,43 +392,46 @@ struct client_link *roster_link(struct roster *roster, struct roster_client *cli
 struct echo {
     struct roster *roster;
     struct roster_client *client;
+    void (*done)(void *context);
+    void *context;
     char endpoint[ENDPOINT_MAX]; /* an answer of an old address says nothing about the new one */
 };
 
 static void echo_done(void *context, struct link_reply *reply)
 {
     struct echo *echo = context;
-    bool same = strcmp(echo->endpoint, echo->client->advert.endpoint) == 0;
+    struct roster_client *client = echo->client;
+    bool same = strcmp(echo->endpoint, client->advert.endpoint) == 0;
 
-    echo->client->echoing = false;
+    client->echoes--;
     if (reply->error.status != OK && reply->error.status != ERR_CANCELLED && same)
-        roster_lost_contact(echo->roster, echo->client, reply->error.message);
-    if (!same && echo->client->active)
-        roster_echo(echo->roster, echo->client);
+        roster_lost_contact(echo->roster, client, reply->error.message);
+    if (!same && client->active && client->echoes == 0)
+        roster_echo(echo->roster, client, NULL, NULL);
+    if (echo->done)
+        echo->done(echo->context);
     free(echo);
 }
 
-void roster_echo(struct roster *roster, struct roster_client *client)
+bool roster_echo(struct roster *roster, struct roster_client *client, void (*done)(void *context), void *context)
 {
     struct error err = ERROR_INIT;
     struct client_link *link = roster_link(roster, client, &err);
-    struct echo *echo;
+    struct echo *echo = link ? calloc(1, sizeof *echo) : NULL;
 
-    if (client->echoing || !client->active)
-        return;
-    echo = link ? calloc(1, sizeof *echo) : NULL;
     if (!echo) {
         roster_lost_contact(roster, client, link ? "no memory for an echo" : err.message);
-        return;
+        return false;
     }
-    *echo = (struct echo){.roster = roster, .client = client};
+    *echo = (struct echo){.roster = roster, .client = client, .done = done, .context = context};
     snprintf(echo->endpoint, sizeof echo->endpoint, "%s", client->advert.endpoint);
-    client->echoing = true;
     if (link->ops->echo(link, roster->options.echo_timeout_s, echo_done, echo) != OK) {
-        client->echoing = false;
         free(echo);
         roster_lost_contact(roster, client, "the echo could not be sent");
+        return false;
     }
+    client->echoes++;
+    return true;
 }
 
 /* ---- life ---- */

@@ -22,7 +22,8 @@ struct roster;
 struct roster_client {
     char id[CLIENT_ID_MAX];
     size_t number; /* below roster_size, no two alike; the same for as long as the roster is held */
-    bool active, busy, echoing;
+    bool active, busy;
+    int echoes;                  /* that are to be answered */
     char reason[160];            /* why it is not active; "" where it is */
     struct client_advert advert; /* the latest; name, endpoint, data sets, models, benchmarks; benchmark and model rows
                                   * are brought up to date by what the leader learns itself */
@@ -31,7 +32,7 @@ struct roster_client {
     uint64_t last_seen_ns;
     uint64_t unavailable_ns;  /* when a request last failed as unavailable; 0: never */
     struct client_link *link; /* NULL: not open; see roster_link */
-    uint64_t adverts, failures;
+    uint64_t failures;
     size_t counted_bytes; /* of the advert, in the roster's sum */
 };
 
@@ -88,8 +89,9 @@ void roster_set_hearing(struct roster *roster, bool hearing);
 /* A request failed as unavailable: out of contact until it is heard of again. */
 void roster_lost_contact(struct roster *roster, struct roster_client *client, const char *reason);
 
-/* Ask the client for an echo (which also ends its adverts); a failure makes it inactive. */
-void roster_echo(struct roster *roster, struct roster_client *client);
+/* Ask the client for an echo (which also ends its adverts); a failure makes it inactive. done (may be NULL) then runs
+ * exactly once, later, unless false is returned: the echo could not be sent, and the client is inactive. */
+bool roster_echo(struct roster *roster, struct roster_client *client, void (*done)(void *context), void *context);
 
 /* The open link of an active client, opened where needed. Borrowed; good until the client becomes inactive. */
 struct client_link *roster_link(struct roster *roster, struct roster_client *client, struct error *err);

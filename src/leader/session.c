@@ -86,8 +86,8 @@ struct client_tally *session_tally(struct session *session, struct roster_client
         return NULL;
     tally = &session->tallies[client->number];
     if (!tally->client) {
-        *tally = (struct client_tally){
-            .client = client, .validation_loss = -1, .validation_accuracy = -1, .last_round = -1, .gave_round = -1};
+        *tally =
+            (struct client_tally){.client = client, .validation_loss = -1, .validation_accuracy = -1, .last_round = -1};
         job_figures_clear(&tally->latest);
     }
     return tally;

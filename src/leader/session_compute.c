@@ -6,7 +6,7 @@
 
 #include <flosim/exact_sum.h>
 
-#include "codec/safetensors.h"
+#include "codec/encoding.h"
 #include "leader/session_internal.h"
 
 static int open_stores(struct session *session, struct error *err)
@@ -16,8 +16,6 @@ static int open_stores(struct session *session, struct error *err)
     const struct store_ops *kind = session->env.state;
     int status = store_open(kind, "training_session", id, &compute->session_store, err);
 
-    if (status == OK)
-        status = store_open(kind, "training_state", id, &compute->training_store, err);
     if (status == OK)
         status = store_open(kind, "client_selection_state", id, &compute->selection_store, err);
     if (status == OK)
@@ -61,7 +59,7 @@ static int allocate_weights(struct session *session, struct error *err)
     compute->scratch = calloc(n, sizeof *compute->scratch);
     if (!compute->global || !compute->next || !compute->scratch)
         return FAIL(err, ERR_MEMORY, "no memory for %zu weights", n);
-    return safetensors_encode(&session->setup->layout, compute->global, NULL, &session->image, err);
+    return weights_encode(&session->setup->layout, compute->global, &session->image, err);
 }
 
 int session_compute_init(struct session *session, struct error *err)
@@ -86,7 +84,6 @@ void session_compute_fini(struct session *session)
     for (size_t i = 0; i < compute->num_terminations; i++)
         termination_fini(&compute->terminations[i]);
     store_close(compute->session_store);
-    store_close(compute->training_store);
     store_close(compute->selection_store);
     store_close(compute->aggregator_store);
     free(compute->global);
@@ -204,7 +201,7 @@ int session_compute_adopt(struct session *session, struct new_model *out, struct
     PROBE(host ? host->probes : NULL, "leader.aggregation", round);
     if (flosim_largest_bits(compute->next, session->setup->layout.num_floats) >= 0x7f800000u)
         return FAIL(err, ERR_INVALID, "the aggregator gave a model that is not finite");
-    status = safetensors_encode(&session->setup->layout, compute->next, NULL, &out->image, err);
+    status = weights_encode(&session->setup->layout, compute->next, &out->image, err);
     if (status != OK)
         return status;
     compute->global = compute->next;

@@ -1,5 +1,4 @@
 /* The beginning of a session: enough clients, and an echo from each of them. */
-#include <stdlib.h>
 
 #include "leader/session_internal.h"
 
@@ -28,52 +27,16 @@ static void began(struct session *session)
 
 /* ---- echo to all ---- */
 
-struct session_echo {
-    struct session *session;
-    struct roster_client *client;
-};
-
-static void echo_over(struct session *session)
+static void echo_over(void *context)
 {
+    struct session *session = context;
+
     if (--session->echoes_due > 0)
         return;
     if (session->phase == PHASE_ENDING)
         session_try_finish(session);
     else
         began(session);
-}
-
-static void echo_answered(void *context, struct link_reply *reply)
-{
-    struct session_echo *echo = context;
-    struct session *session = echo->session;
-
-    if (reply->error.status != OK && reply->error.status != ERR_CANCELLED)
-        roster_lost_contact(session->env.roster, echo->client, reply->error.message);
-    free(echo);
-    echo_over(session);
-}
-
-static int send_echo(struct session *session, struct roster_client *client, struct error *err)
-{
-    enum { ECHO_TIMEOUT_S = 10 };
-    struct client_link *link = roster_link(session->env.roster, client, err);
-    double timeout_s = session->env.config->comm_config.grpc.timeout_s;
-    struct session_echo *echo;
-    int status;
-
-    if (!link)
-        return ERR_UNAVAILABLE;
-    echo = malloc(sizeof *echo);
-    if (!echo)
-        return FAIL(err, ERR_MEMORY, "no memory for an echo");
-    *echo = (struct session_echo){session, client};
-    status = link->ops->echo(link, timeout_s < ECHO_TIMEOUT_S ? timeout_s : ECHO_TIMEOUT_S, echo_answered, echo);
-    if (status != OK) {
-        free(echo);
-        return FAIL(err, status, "the echo could not be sent");
-    }
-    return OK;
 }
 
 static void echo_all(struct session *session)
@@ -84,14 +47,9 @@ static void echo_all(struct session *session)
     session->echoes_due = 1; /* ours, so that nothing begins before the last is sent */
     for (size_t i = 0; i < n; i++) {
         struct roster_client *client = roster_at(session->env.roster, i);
-        struct error err = ERROR_INIT;
 
-        if (!client->active)
-            continue;
-        if (send_echo(session, client, &err) == OK)
+        if (client->active && roster_echo(session->env.roster, client, echo_over, session))
             session->echoes_due++;
-        else
-            roster_lost_contact(session->env.roster, client, err.message);
     }
     echo_over(session);
 }

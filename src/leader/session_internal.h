@@ -89,9 +89,8 @@ struct client_tally {
     int64_t pss_idle_kb, pss_training_kb;
     bool benchmark_tried;
 
-    /* What it gave to the round under way; round -1: nothing. */
-    int64_t gave_round;
-    struct job_figures gave;
+    bool has_given; /* to the round under way, and what */
+    struct job_figures given;
 };
 
 struct round_counts {
@@ -110,7 +109,7 @@ struct session_compute {
     int64_t version;
     uint64_t began_ns;
     bool stopped; /* a termination condition holds: what comes now is too late */
-    struct store *session_store, *training_store, *selection_store, *aggregator_store;
+    struct store *session_store, *selection_store, *aggregator_store;
     _Atomic bool broken_off; /* set by the loop: validation in hand stops */
 };
 

@@ -197,8 +197,8 @@ static void keep_figures(struct client_tally *tally, const struct session_job *j
 {
     tally->latest = job->figures;
     tally->last_round = job->base_version;
-    tally->gave = job->figures;
-    tally->gave_round = job->session->version;
+    tally->given = job->figures;
+    tally->has_given = true;
     if (job->figures.pss_idle_kb >= 0)
         tally->pss_idle_kb = job->figures.pss_idle_kb;
     if (job->figures.pss_kb > tally->pss_training_kb)

@@ -22,16 +22,16 @@ static struct round_summary summarize(struct session *session)
         struct client_tally *tally = session_tally(session, roster_at(session->env.roster, i));
         double n;
 
-        if (!tally || tally->gave_round < 0)
+        if (!tally || !tally->has_given)
             continue;
-        tally->gave_round = -1;
-        n = (double)tally->gave.num_samples;
-        if (tally->gave.time_taken_s > summary.modelled_s)
-            summary.modelled_s = tally->gave.time_taken_s;
-        if (tally->gave.loss < 0)
+        tally->has_given = false;
+        n = (double)tally->given.num_samples;
+        if (tally->given.time_taken_s > summary.modelled_s)
+            summary.modelled_s = tally->given.time_taken_s;
+        if (tally->given.loss < 0)
             continue;
-        loss += n * tally->gave.loss;
-        accuracy += n * tally->gave.accuracy;
+        loss += n * tally->given.loss;
+        accuracy += n * tally->given.accuracy;
         samples += n;
     }
     if (samples > 0) {

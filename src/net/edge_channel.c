@@ -1,11 +1,10 @@
 /* The connection to one worker. */
-#include <arpa/inet.h>
-#include <ctype.h>
 #include <grpc/grpc_security.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/endpoint.h"
 #include "net/edge_client_call.h"
 
 enum {
@@ -22,35 +21,17 @@ static char service_config[] = "{\"methodConfig\": ["
                                "{\"name\": [{\"service\": \"EdgeService\"}], \"maxResponseMessageBytes\": 1048576},"
                                "{\"name\": [{\"service\": \"EdgeService\", \"method\": \"StartTraining\"}]}]}";
 
-/* The endpoint is an advert's text. Only host and port may come through: gRPC's own names reach farther (unix:, xds:).
- */
-static int target_of(const char *endpoint, char target[EDGE_TARGET_MAX], struct error *err)
+/* Only host and port come through: gRPC's own names reach farther (unix:, xds:). */
+static int target_of(const char *text, char target[EDGE_TARGET_MAX], struct error *err)
 {
-    const char *colon = strrchr(endpoint, ':');
-    size_t host_size = colon ? (size_t)(colon - endpoint) : 0;
-    char host[EDGE_TARGET_MAX - 40];
-    unsigned char address[sizeof(struct in6_addr)];
-    char *end = NULL;
-    long port = colon && isdigit((unsigned char)colon[1]) ? strtol(colon + 1, &end, 10) : 0;
+    static const char *const formats[] = {
+        [HOST_NAME] = "dns:///%s:%d", [HOST_IPV4] = "ipv4:%s:%d", [HOST_IPV6] = "ipv6:[%s]:%d"};
+    struct endpoint endpoint;
+    int status = endpoint_parse(text, &endpoint, err);
 
-    if (port < 1 || port > 65535 || !end || *end || host_size == 0 || host_size >= sizeof host)
-        return FAIL(err, ERR_INVALID, "\"%.64s\" is not an endpoint: host:port is wanted", endpoint);
-    memcpy(host, endpoint, host_size);
-    host[host_size] = '\0';
-    if (host[0] == '[' && host[host_size - 1] == ']') {
-        host[host_size - 1] = '\0';
-        if (inet_pton(AF_INET6, host + 1, address) == 1) {
-            snprintf(target, EDGE_TARGET_MAX, "ipv6:[%s]:%ld", host + 1, port);
-            return OK;
-        }
-    } else if (inet_pton(AF_INET, host, address) == 1) {
-        snprintf(target, EDGE_TARGET_MAX, "ipv4:%s:%ld", host, port);
-        return OK;
-    } else if (strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == host_size) {
-        snprintf(target, EDGE_TARGET_MAX, "dns:///%s:%ld", host, port);
-        return OK;
-    }
-    return FAIL(err, ERR_INVALID, "\"%.64s\" is not an endpoint: host:port is wanted", endpoint);
+    if (status == OK)
+        snprintf(target, EDGE_TARGET_MAX, formats[endpoint.kind], endpoint.host, endpoint.port);
+    return status;
 }
 
 static grpc_channel *create_channel(const struct edge_channel *channel, int max_reply)

@@ -298,11 +298,6 @@ enum MHD_Result http_on_access(void *context, struct MHD_Connection *connection,
 
 /* ---- answering, on the loop's thread ---- */
 
-const char *http_query(const struct http_exchange *exchange, const char *key)
-{
-    return MHD_lookup_connection_value(exchange->connection, MHD_GET_ARGUMENT_KIND, key);
-}
-
 /* Takes the response (NULL: close the connection). */
 static void answer(struct http_exchange *exchange, int status, struct MHD_Response *response)
 {
@@ -336,6 +331,26 @@ void http_respond(struct http_exchange *exchange, int status, const char *conten
     else if (content_type)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
     answer(exchange, status, response);
+}
+
+void http_respond_text(struct http_exchange *exchange, int status, const char *content_type, char *text)
+{
+    struct blob *blob = text ? blob_adopt(text, strlen(text), free, text) : NULL;
+
+    if (blob) {
+        http_respond(exchange, status, content_type, blob);
+        return;
+    }
+    free(text);
+    http_respond_message(exchange, 500, "Out of memory");
+}
+
+void http_respond_json(struct http_exchange *exchange, int status, json_t *json)
+{
+    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(10)) : NULL;
+
+    json_decref(json);
+    http_respond_text(exchange, status, "application/json", text);
 }
 
 void http_respond_message(struct http_exchange *exchange, int status, const char *format, ...)

@@ -3,6 +3,7 @@
 #ifndef FLOSIM_NET_HTTP_SERVER_H
 #define FLOSIM_NET_HTTP_SERVER_H
 
+#include <jansson.h>
 #include <stddef.h>
 
 #include "util/error.h"
@@ -19,9 +20,6 @@ struct http_request {
     const char *content_type; /* "" where absent */
     struct span body;
 };
-
-/* Loop thread, before the answer. NULL: none; "" for ?key without a value. */
-const char *http_query(const struct http_exchange *exchange, const char *key);
 
 struct http_server_options {
     const char *host;         /* "127.0.0.1", "0.0.0.0", "::1" */
@@ -47,6 +45,10 @@ void http_server_free(struct http_server *server, int timeout_ms);
 
 /* Loop thread. Takes the body (may be NULL). */
 void http_respond(struct http_exchange *exchange, int status, const char *content_type, struct blob *body);
+
+/* The text is taken (it is freed afterwards); NULL answers that there is no memory. */
+void http_respond_text(struct http_exchange *exchange, int status, const char *content_type, char *text);
+void http_respond_json(struct http_exchange *exchange, int status, json_t *json); /* takes the reference; as above */
 
 /* {"message": …} with the given status. */
 void http_respond_message(struct http_exchange *exchange, int status, const char *format, ...)

@@ -136,7 +136,7 @@ static int compute(struct training *t, struct trainer *trainer, struct trained *
     if (status)
         return status;
     t->pss_kb = pss_read_kb();
-    return encoding_find("safetensors")->encode(model_layout(t->work.model), t->work.params, &out->weights, err);
+    return weights_encode(model_layout(t->work.model), t->work.params, &out->weights, err);
 }
 
 int trainer_train(struct trainer *trainer, const struct train_request *request, const struct request_bytes *bytes,

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "codec/endpoint.h"
 #include "net/edge_server.h"
 #include "util/fs.h"
 #include "worker/announcement.h"
@@ -184,12 +185,6 @@ static int on_upload_end(void *upload, bool commit, struct error *err)
 
 /* ---- setting up ---- */
 
-static bool is_loopback(const char *bind)
-{
-    return strncmp(bind, "127.", 4) == 0 || strcmp(bind, "::1") == 0 || strcmp(bind, "[::1]") == 0 ||
-           strcmp(bind, "localhost") == 0;
-}
-
 static const char *bind_address(const struct worker_config *config)
 {
     const char *bind = config->comm_config.grpc.bind;
@@ -205,7 +200,7 @@ static int check_security(const struct worker *worker, struct error *err)
     /* Better to refuse than to go on in plain text. */
     if ((tls->ca && *tls->ca) || (tls->cert && *tls->cert) || (tls->key && *tls->key))
         return FAIL(err, ERR_UNIMPLEMENTED, "tls is not supported yet: remove the tls section or tunnel the ports");
-    if (is_loopback(bind))
+    if (host_is_loopback(bind))
         return OK;
     if (worker->config->security)
         return FAIL(err, ERR_SETUP,

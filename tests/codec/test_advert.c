@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "codec/advert.h"
+#include "codec/endpoint.h"
 
 /* Calls check(payload) for every message of a topic that stock Flotilla put on the broker; returns how many. */
 static int each_capture(const char *topic, void (*check)(const char *payload))
@@ -243,10 +244,10 @@ Test(advert, malformed_client_adverts_are_refused_with_the_place)
         {"{\"c\":{\"payload\":{\"type\":\"client\",\"timestamp\":1,\"timestamp\":2}}}", "duplicate"},
         {"{\"c\":{\"payload\":{\"type\":\"client\",\"timestamp\":\"1\"}}}", "timestamp"},
         {"{\"c\":{\"payload\":{\"type\":\"client\",\"timestamp\":1}}}", "grpc_ep"},
-        {"{\"c\":{\"payload\":{\"type\":\"client\",\"timestamp\":1,\"grpc_ep\":\"host\"}}}", "address:port"},
-        {"{\"c\":{\"payload\":{\"type\":\"client\",\"timestamp\":1,\"grpc_ep\":\"host:0\"}}}", "address:port"},
-        {"{\"c\":{\"payload\":{\"type\":\"client\",\"timestamp\":1,\"grpc_ep\":\"host:65536\"}}}", "address:port"},
-        {"{\"c\":{\"payload\":{\"type\":\"client\",\"timestamp\":1,\"grpc_ep\":\"a b:1\"}}}", "address:port"},
+        {"{\"c\":{\"payload\":{\"type\":\"client\",\"timestamp\":1,\"grpc_ep\":\"host\"}}}", "host:port"},
+        {"{\"c\":{\"payload\":{\"type\":\"client\",\"timestamp\":1,\"grpc_ep\":\"host:0\"}}}", "host:port"},
+        {"{\"c\":{\"payload\":{\"type\":\"client\",\"timestamp\":1,\"grpc_ep\":\"host:65536\"}}}", "host:port"},
+        {"{\"c\":{\"payload\":{\"type\":\"client\",\"timestamp\":1,\"grpc_ep\":\"a b:1\"}}}", "host:port"},
         {"{\"c\":{\"payload\":{\"type\":\"client\",\"timestamp\":1,\"grpc_ep\":\"h\\u0007:1\"}}}", "control"},
         {CLIENT(",\"datasets\":[]"), "datasets"},
         {CLIENT(",\"datasets\":{\"d\":{}}"), "num_items"},
@@ -372,4 +373,25 @@ Test(advert, long_descriptions_are_cut_between_characters)
     cr_assert_not_null(valid);
     json_decref(valid);
     client_advert_fini(&advert);
+}
+
+Test(endpoint, is_a_host_and_a_port_alone)
+{
+    static const char *const bad[] = {"",      ":1",   "h",           "h:",    "h:0",    "h:65536",
+                                      "h:1x",  "h:+1", "unix:/tmp/s", "a b:1", "::1:50", "[::1]",
+                                      "[x]:1", "[]:1", "xds:///a:1",  "h/x:1"};
+    struct endpoint endpoint;
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_expect_eq(endpoint_parse(bad[i], &endpoint, NULL), ERR_INVALID, "%s", bad[i]);
+    cr_assert_eq(endpoint_parse("worker-7.example:50051", &endpoint, NULL), OK);
+    cr_assert(endpoint.kind == HOST_NAME && endpoint.port == 50051);
+    cr_assert_str_eq(endpoint.host, "worker-7.example");
+    cr_assert_eq(endpoint_parse("10.0.0.7:1", &endpoint, NULL), OK);
+    cr_assert_eq(endpoint.kind, HOST_IPV4);
+    cr_assert_eq(endpoint_parse("[fe80::1]:65535", &endpoint, NULL), OK);
+    cr_assert_eq(endpoint.kind, HOST_IPV6);
+    cr_assert_str_eq(endpoint.host, "fe80::1");
+    cr_assert(host_is_loopback("[::1]") && host_is_loopback("::1") && host_is_loopback("127.0.0.5"));
+    cr_assert_not(host_is_loopback("0.0.0.0"));
 }

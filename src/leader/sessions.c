@@ -10,17 +10,6 @@ static void run(struct executor_task *task)
     submission_make(CONTAINER_OF(task, struct submission, task));
 }
 
-static void respond_json(struct http_exchange *exchange, int status, json_t *json)
-{
-    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    struct blob *blob = text ? blob_adopt(text, strlen(text), free, text) : NULL;
-
-    json_decref(json);
-    if (!blob)
-        free(text);
-    http_respond(exchange, blob ? status : 500, "application/json", blob);
-}
-
 static void refuse(struct submission *self, int status, const char *message)
 {
     if (self->exchange)
@@ -153,7 +142,7 @@ static void begin(struct submission *self)
     if (self->blocking)
         leader->waiting = self->exchange;
     else
-        respond_json(self->exchange, 202, json_pack("{s:s}", "session_id", session_id(session)));
+        http_respond_json(self->exchange, 202, json_pack("{s:s}", "session_id", session_id(session)));
     submission_free(self);
     log_write(leader->log, LOG_INFO, "rest", "session accepted session=%s", session_id(session));
     session_start(session);
@@ -197,8 +186,8 @@ static void made(struct executor_task *task)
 
 /* ---- interface ---- */
 
-void jobs_submit(struct leader *leader, struct http_exchange *exchange, const struct http_request *request,
-                 bool blocking)
+void sessions_submit(struct leader *leader, struct http_exchange *exchange, const struct http_request *request,
+                     bool blocking)
 {
     struct submission *self;
 
@@ -225,13 +214,13 @@ void jobs_submit(struct leader *leader, struct http_exchange *exchange, const st
     executor_submit(leader->executor, &self->task);
 }
 
-void jobs_ready(struct leader *leader)
+void sessions_ready(struct leader *leader)
 {
     if (leader->submission && leader->submission->made)
         try_begin(leader->submission);
 }
 
-void jobs_leave(struct leader *leader)
+void sessions_leave(struct leader *leader)
 {
     if (leader->session) {
         session_stop_now(leader->session, "the leader was told to leave");
@@ -244,7 +233,7 @@ void jobs_leave(struct leader *leader)
     leader_left(leader);
 }
 
-void jobs_fini(struct leader *leader)
+void sessions_fini(struct leader *leader)
 {
     for (size_t i = 0; i < leader->num_past; i++) {
         json_decref(leader->past[i].json);
@@ -258,7 +247,7 @@ void jobs_fini(struct leader *leader)
     leader->session = NULL;
 }
 
-json_t *jobs_find(const struct leader *leader, const char *id, struct blob **model)
+json_t *sessions_find(const struct leader *leader, const char *id, struct blob **model)
 {
     if (leader->session && strcmp(session_id(leader->session), id) == 0) {
         *model = session_model(leader->session);
