@@ -214,6 +214,8 @@ void session_round_finished(struct session *session, struct new_model *model)
 
 void session_round_lost(struct session *session)
 {
+    if (session->phase != PHASE_RUNNING)
+        return; /* the session's end took the round's clients away */
     session->ledger.lost_rounds++;
     session->counts.lost_before++;
     session->lost_in_a_row++;
@@ -222,8 +224,6 @@ void session_round_lost(struct session *session)
         json_pack("{s:I, s:i}", "round", (json_int_t)session->version + 1, "in_a_row", session->lost_in_a_row));
     log_write(session->env.log, LOG_WARN, "session", "nobody answered; selecting anew round=%lld",
               (long long)session->version + 1);
-    if (session->phase != PHASE_RUNNING)
-        return;
     if (session->lost_in_a_row >= MAX_LOST_IN_A_ROW)
         session_end(session, SESSION_FAILED, "nobody answered in %d selections of round %lld in a row",
                     session->lost_in_a_row, (long long)session->version + 1);

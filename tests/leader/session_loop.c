@@ -476,6 +476,23 @@ static void asynchronous_session(void)
     }
 }
 
+/* Answers that come when the last round is done are failures of the ledger; no round is lost by them. */
+static void the_end_loses_no_round(void)
+{
+    struct wish wish = {"fedasync", "fedasync", "1.0", "aggregator_args: {alpha: 0.5}", "true", "0", 1};
+
+    for (unsigned i = 0; i < 50; i++) {
+        struct world world;
+
+        world_init(&world, 3);
+        world.asynchronous = true;
+        run(&world, &wish, true);
+        CHECK(world.status == SESSION_FINISHED);
+        CHECK(world.ledger.lost_rounds == 0);
+        world_fini(&world);
+    }
+}
+
 static void benchmarks_who_lacks_a_figure(void)
 {
     struct wish wish = plain;
@@ -683,6 +700,7 @@ int main(void)
     accuracy_target_ends_it();
     validates_at_its_interval();
     asynchronous_session();
+    the_end_loses_no_round();
     benchmarks_who_lacks_a_figure();
     refuses_without_clients();
     waits_for_clients();
