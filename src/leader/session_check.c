@@ -3,12 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/model_folder.h"
-#include "data/folder.h"
+#include "leader/network_check.h"
 #include "leader/session_setup.h"
-#include "nn/loss.h"
-#include "nn/model.h"
-#include "nn/optimizer.h"
 #include "util/fs.h"
 
 struct diag_place session_place(const struct session_check_context *ctx, const char *section, const char *key,
@@ -72,35 +68,6 @@ char *session_model_path(const struct session_check_context *ctx, const char *mo
     return found;
 }
 
-static json_t *model_args(const struct session_config *config)
-{
-    struct yaml_node node = config->model_config.model_args;
-    char *text = yaml_kind(node) == YAML_MAPPING ? yaml_to_json(node) : NULL;
-    json_t *args = text ? json_loads(text, 0, NULL) : NULL;
-
-    free(text);
-    return args;
-}
-
-struct model *session_model_load(const struct session_config *config, const char *folder, struct diags *diags)
-{
-    struct session_config whole;
-    struct model *model = NULL;
-    json_t *args;
-
-    if (params_copy(&session_config_table, config, &whole) != OK) {
-        diag_error(diags, (struct diag_place){0}, "no memory for a session");
-        return NULL;
-    }
-    if (session_apply_model_folder(&whole, folder, diags) == OK) {
-        args = model_args(&whole);
-        model_folder_load(folder, whole.client_training_config.model_class, args, &model, diags);
-        json_decref(args);
-    }
-    params_free(&session_config_table, &whole);
-    return model;
-}
-
 const char *session_validation_dataset(const struct session_config *config)
 {
     const char *name = config->server_training_config.validation_dataset;
@@ -110,47 +77,15 @@ const char *session_validation_dataset(const struct session_config *config)
 
 /* ---- the checks ---- */
 
-static void check_loss(const struct session_config *config, const struct session_check_context *ctx,
-                       struct diag_place where, struct diags *diags)
-{
-    const char *name = config->client_training_config.loss_function;
-    struct diag_place place = session_place(ctx, "client_training_config", "loss_function", where);
-    const char *names[MAX_WORDS_OF_A_KIND];
-    char text[WORDS_TEXT];
-    size_t n = 0;
-
-    if (!name || loss_find(name))
-        return;
-    for (; n < MAX_WORDS_OF_A_KIND && losses[n]; n++)
-        names[n] = losses[n]->name;
-    diag_error(diags, place, "%s", unknown_word("loss_function", name, names, n, text));
-}
-
-static void check_optimizer(const struct session_config *config, const struct session_check_context *ctx,
-                            struct diag_place where, struct diags *diags)
-{
-    char *json = session_optimizer_json(config);
-    struct optimizer *optimizer = NULL;
-    struct error err = ERROR_INIT;
-
-    if (!json)
-        diag_error(diags, where, "no memory for the optimizer's arguments");
-    else if (optimizer_new(span_of(json, strlen(json)), config->client_training_config.learning_rate, 1, &optimizer,
-                           &err) != OK)
-        diag_error(diags, session_place(ctx, "client_training_config", "optimizer", where), "%s", err.message);
-    optimizer_free(optimizer);
-    free(json);
-}
-
-static void check_model(const struct session_config *config, const struct session_check_context *ctx,
-                        struct diag_place where, struct diags *diags)
+/* What the folder says where the session is silent becomes part of it: it travels to the clients too. */
+static void find_model(struct session_config *config, const struct session_check_context *ctx, struct diag_place where,
+                       struct session_parts *out, struct diags *diags)
 {
     struct diag_place place = session_place(ctx, "server_training_config", "model_dir", where);
-    char *folder = session_model_path(ctx, config->server_training_config.model_dir, place, diags);
 
-    if (folder)
-        model_free(session_model_load(config, folder, diags));
-    free(folder);
+    out->folder = session_model_path(ctx, config->server_training_config.model_dir, place, diags);
+    if (out->folder && session_apply_model_folder(config, out->folder, diags) == OK)
+        out->network = session_model_load(config, out->folder, diags);
 }
 
 static void check_bench_model(const struct session_config *config, const struct session_check_context *ctx,
@@ -183,21 +118,47 @@ static void check_validation_data(const struct session_config *config, const str
     free(folder);
 }
 
+int session_parts_find(struct session_config *config, struct diag_place where, const struct session_check_context *ctx,
+                       struct session_parts *out, struct diags *diags)
+{
+    size_t errors = diags_errors(diags);
+
+    *out = (struct session_parts){0};
+    if (config->session_config.client_selection && config->session_config.aggregator)
+        session_strategies_read(config, ctx ? ctx->root : (struct yaml_node){0}, where, &out->strategies, diags);
+    network_check_training(config, ctx, where, diags);
+    if (config->server_training_config.model_dir)
+        find_model(config, ctx, where, out, diags);
+    check_bench_model(config, ctx, where, diags);
+    check_validation_data(config, ctx, where, diags);
+    if (diags_errors(diags) == errors)
+        return OK;
+    session_parts_fini(out);
+    return ERR_INVALID;
+}
+
+void session_parts_fini(struct session_parts *parts)
+{
+    session_strategies_fini(&parts->strategies);
+    session_model_free(parts->network);
+    free(parts->folder);
+    *parts = (struct session_parts){0};
+}
+
 int session_check(const struct session_config *config, struct diag_place where, const struct session_check_context *ctx,
                   struct diags *diags)
 {
-    struct session_strategies strategies;
-    size_t errors = diags_errors(diags);
+    struct session_config whole;
+    struct session_parts parts;
+    int status;
 
-    if (config->session_config.client_selection && config->session_config.aggregator &&
-        session_strategies_read(config, ctx ? ctx->root : (struct yaml_node){0}, where, &strategies, diags) == OK)
-        session_strategies_fini(&strategies);
-    check_loss(config, ctx, where, diags);
-    if (config->client_training_config.learning_rate > 0)
-        check_optimizer(config, ctx, where, diags);
-    if (config->server_training_config.model_dir)
-        check_model(config, ctx, where, diags);
-    check_bench_model(config, ctx, where, diags);
-    check_validation_data(config, ctx, where, diags);
-    return diags_errors(diags) == errors ? OK : ERR_INVALID;
+    if (params_copy(&session_config_table, config, &whole) != OK) {
+        diag_error(diags, where, "no memory for a session");
+        return ERR_MEMORY;
+    }
+    status = session_parts_find(&whole, where, ctx, &parts, diags);
+    if (status == OK)
+        session_parts_fini(&parts);
+    params_free(&session_config_table, &whole);
+    return status;
 }

@@ -33,8 +33,11 @@ char *session_model_path(const struct session_check_context *ctx, const char *mo
 
 struct model;
 
-/* The session's network from its folder, NULL with findings. */
+/* The session's network from its folder, whose config.yaml was applied (session_apply_model_folder); NULL with
+ * findings.
+ */
 struct model *session_model_load(const struct session_config *config, const char *folder, struct diags *diags);
+void session_model_free(struct model *model); /* NULL is legal */
 
 /* The session's validation data set by name: validation_dataset, else the clients' data set. */
 const char *session_validation_dataset(const struct session_config *config);

@@ -47,22 +47,22 @@ static void read_files(struct making *making, const char *folder, const char *mo
 
 /* ---- the model to train ---- */
 
-static void make_model(struct making *making)
+/* Takes the network and the strategies out of the parts. */
+static void take_parts(struct making *making, struct session_parts *parts)
 {
-    struct session_config *config = &making->setup->config;
+    struct session_setup *setup = making->setup;
     struct diag_place place = place_of(making, "server_training_config", "model_dir");
-    char *folder = session_model_path(making->context, config->server_training_config.model_dir, place, making->diags);
-    struct model *model = NULL;
 
-    /* What the folder says where the session is silent travels to the clients too. */
-    if (folder && session_apply_model_folder(config, folder, making->diags) == OK)
-        model = session_model_load(config, folder, making->diags);
-    if (model) {
-        read_files(making, folder, config->client_training_config.model_id, place, &making->setup->model);
-        session_setup_network(making->setup, model, making->context,
-                              place_of(making, "server_training_config", "validation_dataset"), making->diags);
+    setup->strategies = parts->strategies;
+    parts->strategies = (struct session_strategies){0};
+    if (!parts->network) {
+        diag_error(making->diags, place, "server_training_config.model_dir is missing");
+        return;
     }
-    free(folder);
+    read_files(making, parts->folder, setup->config.client_training_config.model_id, place, &setup->model);
+    session_setup_network(setup, parts->network, making->context,
+                          place_of(making, "server_training_config", "validation_dataset"), making->diags);
+    parts->network = NULL;
 }
 
 /* ---- the model to benchmark with: often the same ---- */
@@ -104,6 +104,7 @@ int session_setup_make(const struct session_config *config, const char *session_
                        struct session_setup **out, struct diags *diags)
 {
     struct making making = {calloc(1, sizeof(struct session_setup)), context, where, diags};
+    struct session_parts parts;
     size_t errors = diags_errors(diags);
 
     *out = NULL;
@@ -114,13 +115,11 @@ int session_setup_make(const struct session_config *config, const char *session_
     }
     making.setup->report.events.fd = -1;
     layout_init(&making.setup->layout);
-    session_check(config, where, context, diags);
-    if (diags_errors(diags) == errors) {
-        session_strategies_read(&making.setup->config, context ? context->root : (struct yaml_node){0}, where,
-                                &making.setup->strategies, diags);
-        make_model(&making);
+    if (session_parts_find(&making.setup->config, where, context, &parts, diags) == OK) {
+        take_parts(&making, &parts);
         make_texts(&making, session_id, config_json);
         make_benchmark(&making);
+        session_parts_fini(&parts);
     }
     if (diags_errors(diags) == errors)
         make_report(&making, run_dir);

@@ -43,6 +43,19 @@ int session_strategies_read(const struct session_config *config, struct yaml_nod
                             struct session_strategies *out, struct diags *diags);
 void session_strategies_fini(struct session_strategies *strategies);
 
+/* What a session names, found and read. */
+struct session_parts {
+    struct session_strategies strategies;
+    char *folder;          /* of the model */
+    struct model *network; /* the session's, from that folder */
+};
+
+/* session_check that keeps what it found. What the model's folder says where the session is silent goes into config. On
+ * failure there is nothing to release. */
+int session_parts_find(struct session_config *config, struct diag_place where, const struct session_check_context *ctx,
+                       struct session_parts *out, struct diags *diags);
+void session_parts_fini(struct session_parts *parts);
+
 struct session_setup {
     char *session_id;  /* the body's: names state and folder */
     char *config_json; /* the session as JSON, for GET */
