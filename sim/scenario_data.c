@@ -34,36 +34,16 @@ static int cut_validation(const struct scenario *scenario, struct scenario_data 
     return complain(scenario, diags, &err);
 }
 
-static int compare_shapes(const struct dataset *dataset, const struct model *model, struct error *err)
-{
-    int64_t item[DATA_MAX_DIMS], input[TENSOR_MAX_DIMS];
-    char item_text[SHAPE_TEXT_MAX], input_text[SHAPE_TEXT_MAX];
-    int item_dims = dataset_shape(dataset, item), input_dims = model_input_shape(model, input);
-    int64_t item_size = 1;
-
-    for (int i = 0; i < item_dims; i++)
-        item_size *= item[i];
-    shape_text(item_dims, item, item_text);
-    shape_text(input_dims, input, input_text);
-    if ((size_t)item_size != model_input_size(model))
-        return FAIL(err, ERR_INVALID,
-                    "an item is %s, but the model takes %s; `padding` and the model's `input` must fit", item_text,
-                    input_text);
-    if (dataset->num_classes > 0 && (size_t)dataset->num_classes > model_output_size(model))
-        return FAIL(err, ERR_INVALID,
-                    "it has %d classes, but the model tells only %zu apart; set "
-                    "model_config.model_args.num_classes",
-                    (int)dataset->num_classes, model_output_size(model));
-    return OK;
-}
-
 static int check_model(const struct scenario *scenario, const struct scenario_data *data, struct diags *diags)
 {
     struct model *model =
         session_model_load(&scenario->session, scenario->session.server_training_config.model_dir, diags);
+    int64_t item[DATA_MAX_DIMS];
+    int num_dims = dataset_shape(&data->pair.train, item), status = ERR_INVALID;
     struct error err = ERROR_INIT;
-    int status = model ? compare_shapes(&data->pair.train, model, &err) : ERR_INVALID;
 
+    if (model)
+        status = model_check_items(model, num_dims, item, data->pair.train.num_classes, &err);
     if (model && status)
         complain(scenario, diags, &err);
     model_free(model);

@@ -23,7 +23,14 @@ extern const struct source_ops *const data_sources[]; /* NULL-terminated */
 const struct source_ops *data_source_find(const char *name);
 void data_pair_fini(struct data_pair *pair);
 
-/* For sources: training and validation items must have one shape. ERR_INVALID with a message at the validation file. */
-int data_pair_check(const struct data_pair *pair, const char *validation_path, struct diags *diags);
+/* For sources whose training and validation sets are files alike.
+ *   load_part        loads one of them; `classes` 0: as many as it finds
+ *   validation_path  NULL: there is none
+ * Both are tried, so that a wrong training file does not hide what is wrong with the other one. Items of both must have
+ * one shape; the validation set has the classes of the training set. On an error *out is empty. */
+int data_pair_load(int (*load_part)(const void *args, bool validation, int32_t classes, struct dataset *out,
+                                    struct diags *diags),
+                   const void *args, int32_t classes, const char *validation_path, struct data_pair *out,
+                   struct diags *diags);
 
 #endif

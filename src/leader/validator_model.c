@@ -43,33 +43,24 @@ static void free_validator(struct validator *base)
     free(self);
 }
 
-static int check_shapes(const struct model *model, const struct data_view *view, struct error *err)
+static int check_data(const struct model *model, const struct data_view *view, struct error *err)
 {
-    int64_t item[DATA_MAX_DIMS], input[TENSOR_MAX_DIMS];
-    int item_dims = dataset_shape(view->dataset, item), input_dims = model_input_shape(model, input);
-    size_t size = 1;
-    char found[SHAPE_TEXT_MAX], expected[SHAPE_TEXT_MAX];
+    int64_t item[DATA_MAX_DIMS];
+    int num_dims = dataset_shape(view->dataset, item), status;
 
-    for (int i = 0; i < item_dims; i++)
-        size *= (size_t)item[i];
-    shape_text(item_dims, item, found);
-    shape_text(input_dims, input, expected);
     if (view->num_items == 0)
         return FAIL(err, ERR_INVALID, "the validation data %s is empty", view->dataset->name);
-    if (size != model_input_size(model))
-        return FAIL(err, ERR_INVALID, "items of the validation data %s have the shape %s, the model takes %s",
-                    view->dataset->name, found, expected);
-    if ((size_t)view->dataset->num_classes > model_output_size(model))
-        return FAIL(err, ERR_INVALID, "the validation data %s has %d classes, the model gives %zu outputs",
-                    view->dataset->name, view->dataset->num_classes, model_output_size(model));
-    return OK;
+    status = model_check_items(model, num_dims, item, view->dataset->num_classes, err);
+    if (status != OK)
+        error_context(err, status, "the validation data %s", view->dataset->name);
+    return status;
 }
 
 int validator_model_new(struct model *model, const struct loss_ops *loss, const struct validator_data *data, int batch,
                         int threads, struct validator **out, struct error *err)
 {
     struct model_validator *self = malloc(sizeof *self);
-    int status = self ? check_shapes(model, data->view, err) : FAIL(err, ERR_MEMORY, "no memory for validation");
+    int status = self ? check_data(model, data->view, err) : FAIL(err, ERR_MEMORY, "no memory for validation");
 
     *out = NULL;
     if (status != OK) {

@@ -321,6 +321,27 @@ int model_input_shape(const struct model *model, int64_t dims[TENSOR_MAX_DIMS])
     return model->in.num_dims;
 }
 
+int model_check_items(const struct model *model, int num_dims, const int64_t *dims, int64_t num_classes,
+                      struct error *err)
+{
+    char item[SHAPE_TEXT_MAX], input[SHAPE_TEXT_MAX];
+    size_t size = 1;
+
+    for (int i = 0; i < num_dims; i++)
+        size *= (size_t)dims[i];
+    shape_text(num_dims, dims, item);
+    shape_text(model->in.num_dims, model->in.dims, input);
+    if (size != model_input_size(model))
+        return FAIL(err, ERR_INVALID,
+                    "an item is %s, but the model takes %s; `padding` and the model's `input` must fit", item, input);
+    if (num_classes < 0 || (uint64_t)num_classes > model_output_size(model))
+        return FAIL(err, ERR_INVALID,
+                    "it has %lld classes, but the model tells only %zu apart; set "
+                    "model_config.model_args.num_classes",
+                    (long long)num_classes, model_output_size(model));
+    return OK;
+}
+
 double model_flops_forward(const struct model *model)
 {
     double flops = 0;

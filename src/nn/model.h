@@ -33,6 +33,10 @@ size_t model_input_size(const struct model *model);
 size_t model_output_size(const struct model *model);
 int model_input_shape(const struct model *model, int64_t dims[TENSOR_MAX_DIMS]); /* returns num_dims */
 
+/* Do items of this shape, of this many classes (0: unknown), fit the network? ERR_INVALID says what does not. */
+int model_check_items(const struct model *model, int num_dims, const int64_t *dims, int64_t num_classes,
+                      struct error *err);
+
 /* Floating point operations of one sample: forward only, or a training step (forward, backward, update excluded). A
  * multiply-add counts two. */
 double model_flops_forward(const struct model *model);

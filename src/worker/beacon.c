@@ -289,7 +289,7 @@ static int connect_broker(struct beacon *beacon, struct error *err)
     char *password;
 
     if (fs_read_secret(config->password_file, &password, err)) {
-        error_context(err, ERR_SETUP, "comm_config.mqtt.password_file: ");
+        error_context(err, ERR_SETUP, "comm_config.mqtt.password_file");
         return ERR_SETUP;
     }
     /* The prefix keeps equal ids of two simulations on one broker from throwing each other out. */

@@ -129,7 +129,7 @@ static int read_file(struct identity *identity, struct error *err)
         read_info(identity, yaml_root(doc), diags);
     int status = diags_status(diags, err);
     if (status)
-        error_context(err, status, "damaged client info (remove the file to start with a new id): ");
+        error_context(err, status, "damaged client info (remove the file to start with a new id)");
     yaml_unref(doc);
     diags_free(diags);
     return status;

@@ -109,34 +109,15 @@ static int find_loss(struct span json, const struct loss_ops **out, struct error
     return status;
 }
 
-static void print_shape(char text[80], int num_dims, const int64_t *dims)
-{
-    size_t used = 0;
-
-    text[0] = '\0';
-    for (int i = 0; i < num_dims && used < 60; i++)
-        used += (size_t)snprintf(text + used, 80 - used, i ? "x%lld" : "%lld", (long long)dims[i]);
-}
-
 static int check_fit(const struct work *work, const struct work_order *order, struct error *err)
 {
     const struct dataset *dataset = work->data.all.dataset;
-    int64_t item[DATA_MAX_DIMS], input[TENSOR_MAX_DIMS];
-    int item_dims = dataset_shape(dataset, item), input_dims = model_input_shape(work->model, input);
-    char item_text[80], input_text[80];
-    int64_t item_size = 1;
+    int64_t item[DATA_MAX_DIMS];
+    int status = model_check_items(work->model, dataset_shape(dataset, item), item, dataset->num_classes, err);
 
-    for (int i = 0; i < item_dims; i++)
-        item_size *= item[i];
-    print_shape(item_text, item_dims, item);
-    print_shape(input_text, input_dims, input);
-    if (item_size < 0 || (size_t)item_size != model_input_size(work->model))
-        return FAIL(err, ERR_INVALID, "data set %.64s has items of %s, model %.64s takes %s", order->dataset_id,
-                    item_text, order->model_id, input_text);
-    if (dataset->num_classes < 0 || (size_t)dataset->num_classes > model_output_size(work->model))
-        return FAIL(err, ERR_INVALID, "data set %.64s has %d classes, model %.64s tells %zu apart", order->dataset_id,
-                    (int)dataset->num_classes, order->model_id, model_output_size(work->model));
-    return OK;
+    if (status)
+        error_context(err, status, "data set %.64s, model %.64s", order->dataset_id, order->model_id);
+    return status;
 }
 
 int work_prepare(struct work *work, struct trainer *trainer, const struct work_order *order, struct error *err)

@@ -71,6 +71,31 @@ Test(model, mistakes_are_named_with_their_place)
     }
 }
 
+static const char *misfit(const struct model *model, int num_dims, const int64_t *dims, int64_t num_classes)
+{
+    static struct error err;
+
+    err = (struct error)ERROR_INIT;
+    model_check_items(model, num_dims, dims, num_classes, &err);
+    return err.message;
+}
+
+Test(model, says_what_items_do_not_fit)
+{
+    struct diags *diags = diags_new();
+    struct model *model;
+
+    cr_assert_eq(model_load_text("input: [1, 4, 4]\nlayers:\n  - {flatten: {}}\n  - fc: {linear: {out: 3}}\n", "m",
+                                 NULL, &model, diags),
+                 OK);
+    cr_expect_eq(model_check_items(model, 3, (const int64_t[]){1, 4, 4}, 3, NULL), OK);
+    cr_expect_eq(model_check_items(model, 1, (const int64_t[]){16}, 0, NULL), OK, "flat items are as good");
+    cr_expect_not_null(strstr(misfit(model, 2, (const int64_t[]){4, 5}, 3), "[4, 5], but the model takes [1, 4, 4]"));
+    cr_expect_not_null(strstr(misfit(model, 1, (const int64_t[]){16}, 4), "4 classes, but the model tells only 3"));
+    model_free(model);
+    diags_free(diags);
+}
+
 Test(model, all_mistakes_come_at_once)
 {
     char *found = complaints("input: [1, 9, 9]\nlayers:\n  - a: {conv2d: {out: 2, kernel: 11}}\n  - {maxpool: {}}\n"

@@ -552,7 +552,7 @@ Test(trainer, refuses_with_a_sentence)
     REFUSED(ERR_INVALID, "model_args", request.model_config = text_span("{\"model_args\": 3}"));
     REFUSED(ERR_INVALID, "crossentropy", request.loss_function = text_span("{\"name\": \"guess\"}"));
     REFUSED(ERR_INVALID, "", request.optimizer = text_span("{\"name\": \"guess\"}"));
-    REFUSED(ERR_INVALID, "1x64x64", request.model_id = "Wide");
+    REFUSED(ERR_INVALID, "[1, 64, 64]", request.model_id = "Wide");
     REFUSED(ERR_INVALID, "10 classes", request.model_id = "Few");
     REFUSED(ERR_INVALID, "model.yaml", request.model_id = "Broken");
     REFUSED(ERR_INVALID, "timeout_duration_s", request.limit.kind = LIMIT_TIMEOUT;

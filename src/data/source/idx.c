@@ -37,9 +37,12 @@ static const struct param_table table = {
     .size = sizeof(struct args),
 };
 
-static int load_part(const struct args *args, const char *images, const char *labels, int32_t classes,
-                     struct dataset *out, struct diags *diags)
+static int load_part(const void *opaque, bool validation, int32_t classes, struct dataset *out, struct diags *diags)
 {
+    const struct args *args = opaque;
+    const char *images = validation ? args->validation_images : args->train_images;
+    const char *labels = validation ? args->validation_labels : args->train_labels;
+
     memset(out, 0, sizeof *out);
     strcpy(out->name, "idx");
     out->num_classes = classes;
@@ -54,20 +57,7 @@ static int load(const void *opaque, uint64_t seed, struct data_pair *out, struct
     const struct args *args = opaque;
 
     (void)seed;
-    memset(out, 0, sizeof *out);
-    int status = load_part(args, args->train_images, args->train_labels, (int32_t)args->classes, &out->train, diags);
-    if (args->validation_images) {
-        /* A wrong training file must not hide what is wrong with the other one. */
-        int32_t classes = status ? (int32_t)args->classes : out->train.num_classes;
-        int second =
-            load_part(args, args->validation_images, args->validation_labels, classes, &out->validation, diags);
-        status = status ? status : second;
-    }
-    if (!status)
-        status = data_pair_check(out, args->validation_images, diags);
-    if (status)
-        data_pair_fini(out);
-    return status;
+    return data_pair_load(load_part, args, (int32_t)args->classes, args->validation_images, out, diags);
 }
 
 const struct source_ops source_idx = {

@@ -29,7 +29,7 @@ void data_pair_fini(struct data_pair *pair)
     dataset_fini(&pair->validation);
 }
 
-int data_pair_check(const struct data_pair *pair, const char *validation_path, struct diags *diags)
+static int check_shapes(const struct data_pair *pair, const char *validation_path, struct diags *diags)
 {
     int64_t train[DATA_MAX_DIMS], validation[DATA_MAX_DIMS];
 
@@ -41,4 +41,22 @@ int data_pair_check(const struct data_pair *pair, const char *validation_path, s
     diag_error(diags, (struct diag_place){validation_path, 0, 0},
                "the validation items have another shape than the training items: the files do not belong together");
     return ERR_INVALID;
+}
+
+int data_pair_load(int (*load_part)(const void *args, bool validation, int32_t classes, struct dataset *out,
+                                    struct diags *diags),
+                   const void *args, int32_t classes, const char *validation_path, struct data_pair *out,
+                   struct diags *diags)
+{
+    memset(out, 0, sizeof *out);
+    int status = load_part(args, false, classes, &out->train, diags);
+    if (validation_path) {
+        int second = load_part(args, true, status ? classes : out->train.num_classes, &out->validation, diags);
+        status = status ? status : second;
+    }
+    if (!status)
+        status = check_shapes(out, validation_path, diags);
+    if (status)
+        data_pair_fini(out);
+    return status;
 }

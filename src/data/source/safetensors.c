@@ -33,15 +33,15 @@ static const struct param_table table = {
     .size = sizeof(struct args),
 };
 
-static int load_part(const struct args *args, const char *path, int32_t classes, struct dataset *out,
-                     struct diags *diags)
+static int load_part(const void *opaque, bool validation, int32_t classes, struct dataset *out, struct diags *diags)
 {
+    const struct args *args = opaque;
     bool has_transform;
 
     memset(out, 0, sizeof *out);
     strcpy(out->name, "safetensors");
     out->num_classes = classes;
-    int status = tensor_file_load(path, out, &has_transform, diags);
+    int status = tensor_file_load(validation ? args->validation : args->train, out, &has_transform, diags);
     if (!status && !has_transform)
         out->transform = transform_from_args(&args->transform, out->type);
     return status;
@@ -52,18 +52,7 @@ static int load(const void *opaque, uint64_t seed, struct data_pair *out, struct
     const struct args *args = opaque;
 
     (void)seed;
-    memset(out, 0, sizeof *out);
-    int status = load_part(args, args->train, (int32_t)args->classes, &out->train, diags);
-    if (args->validation) {
-        int32_t classes = status ? (int32_t)args->classes : out->train.num_classes;
-        int second = load_part(args, args->validation, classes, &out->validation, diags);
-        status = status ? status : second;
-    }
-    if (!status)
-        status = data_pair_check(out, args->validation, diags);
-    if (status)
-        data_pair_fini(out);
-    return status;
+    return data_pair_load(load_part, args, (int32_t)args->classes, args->validation, out, diags);
 }
 
 const struct source_ops source_safetensors = {
