@@ -77,7 +77,7 @@ static void failure(struct simulation *s, const json_t *fields)
 
     atomic_fetch_add(&leader->answered, 1);
     atomic_fetch_add(kind && !strcmp(kind, "refused") ? &leader->updates_refused : &leader->updates_failed, 1);
-    if (client)
+    if (client && !json_is_true(json_object_get(fields, "session_over"))) /* the session's end is not its failure */
         atomic_fetch_add(&client->failures, 1);
 }
 

@@ -1,7 +1,9 @@
 #include "leader/leader.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "codec/endpoint.h"
 #include "leader/leader_internal.h"
@@ -37,6 +39,21 @@ static void roster_changed(struct roster_listener *listener, struct roster_clien
 }
 
 /* ---- parts, in the order in which they are made ---- */
+
+static int check_run_folder(const struct leader *leader, struct error *err)
+{
+    const char *folder = leader->config->temp_dir_path;
+    struct error why = ERROR_INIT;
+
+    if (leader->host && leader->host->run_dir)
+        return OK;
+    if (fs_make_dirs(folder, &why) != OK)
+        return FAIL(err, ERR_SETUP, "%s (temp_dir_path must be a writable folder)", why.message);
+    if (access(folder, W_OK | X_OK) != 0)
+        return FAIL(err, ERR_SETUP, "cannot write into %s: %s (temp_dir_path must be a writable folder)", folder,
+                    strerror(errno));
+    return OK;
+}
 
 /* What this version cannot do is refused at the start, not when it would matter. */
 static int check_config(const struct leader *leader, struct error *err)
@@ -188,6 +205,8 @@ static int make_parts(struct leader *leader, struct error *err)
 {
     int status = check_config(leader, err);
 
+    if (status == OK)
+        status = check_run_folder(leader, err);
     if (status == OK)
         status = loop_new(&leader->loop, &clock_system, err);
     if (status != OK)

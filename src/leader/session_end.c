@@ -24,6 +24,15 @@ static void abort_work(struct session_job *job)
         job->client->link->ops->abort(job->client->link, &request, ignore, NULL);
 }
 
+/* The events tell of every update that was asked for, as the ledger counts it. */
+static void note_let_go(const struct session_job *job)
+{
+    session_emit(job->session, "failure",
+                 json_pack("{s:I, s:s, s:s, s:s, s:b}", "round", (json_int_t)job->base_version + 1, "client",
+                           job->client->id, "kind", "failed", "reason", "the session was over before its answer came",
+                           "session_over", true));
+}
+
 /* Counted as failed: it was asked for and did not come to anything. */
 static void let_go(struct session_job *job)
 {
@@ -31,6 +40,7 @@ static void let_go(struct session_job *job)
     struct client_tally *tally = session_tally(session, job->client);
 
     if (job->kind == JOB_TRAIN) {
+        note_let_go(job);
         session->ledger.failed++;
         session->training--;
         tally->failed++;

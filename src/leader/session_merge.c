@@ -174,8 +174,9 @@ static void note_failure(struct session_job *job, bool refused)
     struct session *session = job->session;
 
     session_emit(session, "failure",
-                 json_pack("{s:I, s:s, s:s, s:s}", "round", (json_int_t)job->base_version + 1, "client",
-                           job->client->id, "kind", refused ? "refused" : "failed", "reason", job->error.message));
+                 json_pack("{s:I, s:s, s:s, s:s, s:b}", "round", (json_int_t)job->base_version + 1, "client",
+                           job->client->id, "kind", refused ? "refused" : "failed", "reason", job->error.message,
+                           "session_over", session->phase != PHASE_RUNNING));
     log_write(session->env.log, LOG_WARN, "session", "%s: %s client=%s round=%lld",
               refused ? "update refused" : "client failed", job->error.message, job->client->id,
               (long long)job->base_version + 1);

@@ -98,7 +98,7 @@ class Stage:
 state: {{state_location: {more.get("state", "inmemory")}}}
 models_dir_path: {srcdir}/models
 validation_data_dir_path: {self.path("data", "validation")}
-temp_dir_path: {self.path("runs")}
+temp_dir_path: {more.get("runs", self.path("runs"))}
 """
         path = self.path("leader.yaml")
         with open(path, "w") as out:
@@ -179,6 +179,8 @@ def start_refusals(stage):
     assert code == 2 and "no MQTT broker" in text and "mosquitto -p" in text, (code, text)
     code, text = stage.refused_leader(state="redis")
     assert code == 2 and "redis is not supported" in text, (code, text)
+    code, text = stage.refused_leader(runs=stage.path("leader.yaml", "runs"))  # below a file
+    assert code == 2 and "temp_dir_path must be a writable folder" in text, (code, text)
 
 
 def port_in_use(stage):
@@ -255,6 +257,10 @@ def check_folder(stage, session_id, rounds):
     expect(last["event"], "session_finished")
     ledger = last["ledger"]
     expect(ledger["sent"], ledger["merged"] + ledger["refused"] + ledger["failed"], "ledger")
+    told = [event["kind"] if event["event"] == "failure" else "merged" for event in events
+            if event["event"] in ("update", "failure")]
+    for kind in ("merged", "refused", "failed"):
+        expect(told.count(kind), ledger[kind], f"{kind} in the ledger and in the events")
     return folder
 
 
