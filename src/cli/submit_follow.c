@@ -13,7 +13,7 @@ static const struct timespec poll_interval = {0, 500000000};
 static const uint64_t patience_ns = 10000000000u; /* with a leader that does not answer: it may be restarting */
 
 struct view {
-    bool as_json, terminal, bar_is_shown, told_waiting;
+    bool as_json, terminal, bar_is_shown, waited, told_waiting;
     long long last_round; /* that was shown; 0: none */
     size_t num_rounds_shown;
     double seconds; /* of the rounds shown */
@@ -138,10 +138,12 @@ static bool show(struct view *view, json_t *session, const char *id, int *outcom
     const char *status = json_string_value(json_object_get(session, "status"));
     bool over = is_over(status, outcome);
 
-    if (!view->as_json && !view->told_waiting && !strcmp(status, "waiting")) {
+    bool waits = !strcmp(status, "waiting");
+    if (!view->as_json && waits && view->waited && !view->told_waiting) { /* every session waits for a moment */
         view->told_waiting = true;
         puts("waiting for clients");
     }
+    view->waited = waits;
     show_new_rounds(view, session);
     if (over)
         show_end(view, session, id, status);
