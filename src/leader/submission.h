@@ -1,4 +1,4 @@
-/* A posted session on its way: parsed, checked and made on the compute thread. Only jobs.c uses this. */
+/* A posted session on its way: parsed, checked and made on the compute thread. Only sessions.c uses this. */
 #ifndef FLOSIM_LEADER_SUBMISSION_H
 #define FLOSIM_LEADER_SUBMISSION_H
 
