@@ -63,7 +63,6 @@ const struct fault_ops *fault_find(const char *name);
 const char *fault_unknown(const char *name, char text[WORDS_TEXT]); /* what to say of a name that is none */
 
 /* Predicates that several members share. */
-bool fault_client_is_inactive(const struct fault_world *world, const struct victim *victim);
 bool fault_client_was_missed(const struct fault_world *world, const struct victim *victim); /* or came back since */
 bool fault_client_came_back(const struct fault_world *world, const struct victim *victim);
 bool fault_process_has_ended(const struct fault_world *world, const struct victim *victim);

@@ -30,6 +30,7 @@ void fault_halt_hold(struct fault_halts *halts, size_t client, int64_t round)
     if (halt->holders++ > 0)
         return;
     halt->answers = atomic_load(&block->answers);
+    halt->activations = atomic_load(&block->activations);
     if (atomic_load(&block->selected_round) != round)
         return;
     halt->probe = probe_arm(&block->probes, "worker.training", round);
@@ -52,6 +53,7 @@ bool fault_halt_is_over(struct fault_halts *halts, const struct victim *victim)
     const struct fault_world *world = halts->world;
     struct fault_halt *halt = &halts->of[victim->client];
     struct client_block *block = block_of(halts, victim->client);
+    const struct victim since_armed = {.client = victim->client, .activations = halt->activations};
 
     if (halt->probe < 0)
         return true;
@@ -60,7 +62,7 @@ bool fault_halt_is_over(struct fault_halts *halts, const struct victim *victim)
         slots_reclaim(shared_slots(world->shared), shared_slot_owner(block, victim->client));
         return true;
     case PROBE_ARMED:
-        return fault_process_has_ended(world, victim) || fault_client_is_inactive(world, victim) ||
+        return fault_process_has_ended(world, victim) || fault_client_was_missed(world, &since_armed) ||
                atomic_load(&block->answers) != halt->answers;
     default:
         return true; /* another fault has started its process anew */

@@ -8,7 +8,9 @@
 struct fault_halt {
     int probe;        /* slot of its armed "worker.training"; -1: none */
     uint32_t holders; /* faults that hold it */
-    uint32_t answers; /* how much work it had ended when that was armed */
+    /* When that was armed: */
+    uint32_t answers;     /* how much work it had ended */
+    uint32_t activations; /* how often the leader had seen it come */
 };
 
 struct fault_halts {
@@ -24,8 +26,8 @@ void fault_halts_fini(struct fault_halts *halts);
 void fault_halt_hold(struct fault_halts *halts, size_t client, int64_t round);
 void fault_halt_release(struct fault_halts *halts, size_t client);
 
-/* Has a held client halted, or will it never: not selected, dead, its work ended another way, or stopped so that the
- * leader has given it up? Takes the compute slot of one that halted, so that others get to their halt. */
+/* Has a held client halted, or will it never: not selected, dead, its work ended another way, or given up by the leader
+ * (even if it has come back since: its request is lost)? Takes the compute slot of one that halted, so that others get to their halt. */
 bool fault_halt_is_over(struct fault_halts *halts, const struct victim *victim);
 
 #endif

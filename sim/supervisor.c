@@ -188,7 +188,10 @@ static void take_signals(struct supervisor *supervisor)
 
     while (read(supervisor->signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
         if (info.ssi_signo != SIGCHLD) {
-            supervisor->interrupts++;
+            bool is_echo = info.ssi_signo == SIGHUP && supervisor->last_interrupt != 0;
+
+            /* One terminal that closes hangs up several times: nobody has lost patience. */
+            supervisor->interrupts += !is_echo;
             supervisor->last_interrupt = (int)info.ssi_signo;
         }
     take_changes(supervisor);

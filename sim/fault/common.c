@@ -2,11 +2,6 @@
 
 #include "sim/fault.h"
 
-bool fault_client_is_inactive(const struct fault_world *world, const struct victim *victim)
-{
-    return !atomic_load(&shared_client(world->shared, victim->client)->active);
-}
-
 bool fault_client_was_missed(const struct fault_world *world, const struct victim *victim)
 {
     const struct client_block *client = shared_client(world->shared, victim->client);

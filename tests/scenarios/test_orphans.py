@@ -3,6 +3,7 @@
 
 import os
 import signal
+import subprocess
 
 from harness import BASE, Run, interrupt, main, require
 
@@ -79,6 +80,22 @@ def interrupted_by_sigterm():
     interrupted(signal.SIGTERM)
 
 
+def hung_up_again_and_again():
+    """A terminal that closes sends several SIGHUP; the end is as orderly as after one."""
+    for run, everybody in started():
+        with run:
+            while run.process.poll() is None:
+                interrupt(run.process.pid, signal.SIGHUP)
+                try:
+                    run.process.wait(timeout=0.005)
+                except subprocess.TimeoutExpired:
+                    pass
+            run.expect_exit(130)
+            run.expect_nobody_left(everybody)
+            files = set(os.listdir(run.out))
+            require({"model.safetensors", "clients.csv"} <= files, files)
+
+
 def interrupted_while_a_fault_holds_the_round():
     for run, everybody in started("--set", "faults=[{round: 3, do: stop, clients: 2}]"):
         with run:
@@ -91,4 +108,4 @@ def interrupted_while_a_fault_holds_the_round():
 if os.geteuid() == 0 and os.stat(os.path.dirname(BASE)).st_mode & 0o005:
     users.append(NOBODY)
 main([supervisor_killed, broker_killed, leader_killed, client_killed, interrupted_by_ctrl_c, interrupted_by_sigterm,
-      interrupted_while_a_fault_holds_the_round])
+      hung_up_again_and_again, interrupted_while_a_fault_holds_the_round])
