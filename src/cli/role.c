@@ -3,6 +3,8 @@
 #include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -76,6 +78,7 @@ int role_load_config(const struct role_options *options, const struct param_tabl
 struct waiter {
     void (*stop)(void *role);
     void *role;
+    atomic_bool is_over; /* the role has ended; the signal that comes then is ours and only ends the thread */
 };
 
 static sigset_t signals_to_leave(void)
@@ -90,14 +93,18 @@ static sigset_t signals_to_leave(void)
 
 static void *wait_for_signals(void *argument)
 {
-    const struct waiter *waiter = argument;
+    struct waiter *waiter = argument;
     const sigset_t signals = signals_to_leave();
     int signal_number;
 
     sigwait(&signals, &signal_number);
-    waiter->stop(waiter->role);
-    sigwait(&signals, &signal_number);
-    _exit(130);
+    if (!atomic_load(&waiter->is_over)) {
+        waiter->stop(waiter->role);
+        sigwait(&signals, &signal_number);
+    }
+    if (!atomic_load(&waiter->is_over))
+        _exit(130);
+    return NULL;
 }
 
 /* Before the first thread, which inherits the mask. */
@@ -112,13 +119,14 @@ static void block_signals(void)
 int role_run_until_signal(int (*run)(void *role, struct error *err), void (*stop)(void *role), void *role,
                           struct error *err)
 {
-    struct waiter waiter = {stop, role};
+    struct waiter waiter = {.stop = stop, .role = role};
     pthread_t thread;
 
     if (pthread_create(&thread, NULL, wait_for_signals, &waiter))
         return FAIL(err, ERR_SETUP, "cannot start a thread for signals");
     int status = run(role, err);
-    pthread_cancel(thread);
+    atomic_store(&waiter.is_over, true);
+    pthread_kill(thread, SIGTERM);
     pthread_join(thread, NULL);
     return status;
 }
