@@ -27,7 +27,8 @@ void fault_halt_hold(struct fault_halts *halts, size_t client, int64_t round);
 void fault_halt_release(struct fault_halts *halts, size_t client);
 
 /* Has a held client halted, or will it never: not selected, dead, its work ended another way, or given up by the leader
- * (even if it has come back since: its request is lost)? Takes the compute slot of one that halted, so that others get to their halt. */
+ * (even if it has come back since: its request is lost)? Takes the compute slot of one that halted, so that others get
+ * to their halt. */
 bool fault_halt_is_over(struct fault_halts *halts, const struct victim *victim);
 
 #endif

@@ -3,7 +3,6 @@
 
 import os
 import signal
-import subprocess
 
 from harness import BASE, Run, interrupt, main, require
 
@@ -86,10 +85,6 @@ def hung_up_again_and_again():
         with run:
             while run.process.poll() is None:
                 interrupt(run.process.pid, signal.SIGHUP)
-                try:
-                    run.process.wait(timeout=0.005)
-                except subprocess.TimeoutExpired:
-                    pass
             run.expect_exit(130)
             run.expect_nobody_left(everybody)
             files = set(os.listdir(run.out))
