@@ -286,20 +286,29 @@ static int interrupted_while_waiting(const struct submission *submission, struct
                 submission->id, submission->leader.base, path);
 }
 
-/* As Flotilla does it: the answer comes when the session is over. */
-static int run_blocking(const struct submission *submission, bool as_json, struct error *err)
+/* *answer is the leader's, also where it refused; empty where there is none. */
+static int post(const struct submission *submission, const char *path, struct leader_answer *answer, struct error *err)
 {
-    struct leader_answer answer;
-    int status = leader_request(&submission->leader, "POST", "/execute_command", submission->body, 0, &answer, err);
+    *answer = (struct leader_answer){0};
+    int status = leader_request(&submission->leader, "POST", path, submission->body, 0, answer, err);
 
     if (status == ERR_CANCELLED)
         return interrupted_while_waiting(submission, err);
     if (status)
         return status;
-    status = leader_answer_status(&answer);
+    status = leader_answer_status(answer);
     if (status)
-        refused(submission, &answer, err);
-    if (!status || as_json)
+        refused(submission, answer, err);
+    return status;
+}
+
+/* As Flotilla does it: the answer comes when the session is over. */
+static int run_blocking(const struct submission *submission, bool as_json, struct error *err)
+{
+    struct leader_answer answer;
+    int status = post(submission, "/execute_command", &answer, err);
+
+    if (!status || (as_json && answer.json))
         print_answer(&answer, as_json);
     leader_answer_fini(&answer);
     return status;
@@ -308,15 +317,8 @@ static int run_blocking(const struct submission *submission, bool as_json, struc
 static int run_following(const struct submission *submission, bool as_json, struct error *err)
 {
     struct leader_answer answer;
-    int status = leader_request(&submission->leader, "POST", "/v1/sessions", submission->body, 0, &answer, err);
+    int status = post(submission, "/v1/sessions", &answer, err);
 
-    if (status == ERR_CANCELLED)
-        return interrupted_while_waiting(submission, err);
-    if (status)
-        return status;
-    status = leader_answer_status(&answer);
-    if (status)
-        refused(submission, &answer, err);
     leader_answer_fini(&answer);
     if (!status && !as_json)
         printf("session %s\n", submission->id);
