@@ -212,7 +212,8 @@ int broker_probe(const char *host, int port, struct error *err)
     snprintf(service, sizeof service, "%d", port);
     int unresolved = getaddrinfo(host, service, &hints, &addresses);
     if (unresolved)
-        return FAIL(err, ERR_SETUP, "broker %s: %s", host, gai_strerror(unresolved));
+        return FAIL(err, ERR_SETUP, "broker %s: %s; correct `broker`, or use `broker: embedded`", host,
+                    gai_strerror(unresolved));
     for (const struct addrinfo *address = addresses; address && failed; address = address->ai_next)
         failed = connect_to(address);
     freeaddrinfo(addresses);

@@ -60,7 +60,11 @@ static int judge_submitter(const struct simulation *s, struct error *err)
     size_t length = tail ? strlen(tail) : 0;
     if (length > 0 && tail[length - 1] == '\n')
         tail[length - 1] = '\0';
-    FAIL(err, ERR_UNAVAILABLE, "the session failed: %s", tail && *tail ? tail : "the submitter said nothing");
+    if (length > 0)
+        FAIL(err, ERR_UNAVAILABLE, "the session failed: %s", tail);
+    else
+        FAIL(err, ERR_UNAVAILABLE, "the session failed, and %s does not say why; is there space left for it?",
+             s->submitter.log_path);
     free(tail);
     return ERR_UNAVAILABLE;
 }
