@@ -300,11 +300,6 @@ const struct layout *model_layout(const struct model *model)
     return &model->layout;
 }
 
-size_t model_num_layers(const struct model *model)
-{
-    return model->num_layers;
-}
-
 size_t model_input_size(const struct model *model)
 {
     return (size_t)shape_count(&model->in);

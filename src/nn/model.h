@@ -26,7 +26,6 @@ int model_load_text(const char *text, const char *name, const json_t *model_args
 void model_free(struct model *model);
 
 const struct layout *model_layout(const struct model *model);
-size_t model_num_layers(const struct model *model);
 
 /* Floats of one input sample and of one output sample (D and O of the whole network), and the input's shape. */
 size_t model_input_size(const struct model *model);
