@@ -93,6 +93,15 @@ static void read_list(struct yaml_node node, const struct fault_limits *limits, 
         read_list_item(yaml_item(node, i), limits, whom, diags);
 }
 
+/* Nothing is known of a group's size where the fleet was not dealt or the number of clients is wrong. */
+static size_t num_eligible(const struct fault_limits *limits, int group)
+{
+    const struct fleet *fleet = limits->fleet;
+    bool is_known = group >= 0 && fleet->first && fleet->num_clients == limits->num_clients;
+
+    return is_known ? fleet->first[group + 1] - fleet->first[group] : limits->num_clients;
+}
+
 static void read_number(struct yaml_node node, const struct fault_limits *limits, struct whom *whom,
                         struct diags *diags)
 {
@@ -108,9 +117,9 @@ static void read_number(struct yaml_node node, const struct fault_limits *limits
     whom->kind = WHOM_COUNT;
     if (!text || param_parse_scalar(PARAM_INT, text, &number, NULL) || number < 1)
         complain_of_clients(node, "must be a number from 1, a share such as 10%, a list such as [0, 3], or all", diags);
-    else if ((uint64_t)number > limits->num_clients)
-        diag_error(diags, yaml_place(node), "`clients`: %" PRId64 " victims, but there are %zu clients", number,
-                   limits->num_clients);
+    else if ((uint64_t)number > num_eligible(limits, whom->group))
+        diag_error(diags, yaml_place(node), "`clients`: %" PRId64 " victims, but there are %zu clients%s", number,
+                   num_eligible(limits, whom->group), whom->group < 0 ? "" : " in the group");
     else
         whom->count = (size_t)number;
 }
@@ -134,6 +143,8 @@ static void read_whom(struct yaml_node node, const struct fault_keys *keys, cons
         diag_error(diags, yaml_place(node), "a fault needs `clients` or `group`: to whom does it happen?");
     else if (!clients.doc || (text && !strcmp(text, "all")))
         whom->kind = WHOM_ALL;
+    else if (yaml_kind(clients) == YAML_SEQUENCE && keys->group)
+        diag_error(diags, yaml_place(yaml_get(node, "group")), "`group` and a list of `clients` exclude each other");
     else if (yaml_kind(clients) == YAML_SEQUENCE)
         read_list(clients, limits, whom, diags);
     else

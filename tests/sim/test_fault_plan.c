@@ -55,6 +55,10 @@ Test(fault_plan, complaints)
                      "s.yaml:1:9: `round`: 30 lies beyond num_training_rounds (10)");
     assert_complaint("{round: 3, do: kill, clients: 21}",
                      "s.yaml:1:31: `clients`: 21 victims, but there are 20 clients");
+    assert_complaint("{round: 3, do: kill, clients: 11, group: pi}",
+                     "s.yaml:1:31: `clients`: 11 victims, but there are 10 clients in the group");
+    assert_complaint("{round: 3, do: kill, clients: [1], group: pi}",
+                     "s.yaml:1:43: `group` and a list of `clients` exclude each other");
     assert_complaint("{round: 3, do: kill, clients: [1, 20]}",
                      "s.yaml:1:35: `clients`: `20` is no client; they are 0 to 19");
     assert_complaint("{round: 3, do: kill, clients: [1, 1]}", "s.yaml:1:35: `clients`: 1 is named twice");
