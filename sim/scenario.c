@@ -276,8 +276,8 @@ static bool is_for_session(const char *assignment)
 }
 
 /* With a session file, `--set session.a=b` is meant for what is in it. */
-static int apply_overrides(struct yaml_doc *doc, const char *const *overrides, const char **for_session,
-                           struct diags *diags)
+static void apply_overrides(struct yaml_doc *doc, const char *const *overrides, const char **for_session,
+                            struct diags *diags)
 {
     bool elsewhere = yaml_get(yaml_root(doc), "session_file").doc && !yaml_get(yaml_root(doc), "session").doc;
     size_t n = 0;
@@ -287,7 +287,6 @@ static int apply_overrides(struct yaml_doc *doc, const char *const *overrides, c
             for_session[n++] = overrides[i] + strlen("session.");
         else
             yaml_set(doc, overrides[i], diags);
-    return diags_status(diags, NULL);
 }
 
 int scenario_load(const char *path, const char *const *overrides, struct scenario *out, struct diags *diags)
@@ -299,11 +298,13 @@ int scenario_load(const char *path, const char *const *overrides, struct scenari
     while (overrides && overrides[n])
         n++;
     const char **for_session = calloc(n + 1, sizeof *for_session);
-    int status = for_session ? yaml_load_file(path, YAML_EXPAND_ENV, &doc, diags) : ERR_MEMORY;
-    if (status == OK)
-        status = apply_overrides(doc, overrides, for_session, diags);
-    if (status == OK)
+    int status = for_session ? yaml_load_file(path, YAML_EXPAND_ENV | YAML_GO_ON, &doc, diags) : ERR_MEMORY;
+    if (doc) { /* what is wrong so far is in diags: go on, to find more */
+        apply_overrides(doc, overrides, for_session, diags);
         status = scenario_read(yaml_root(doc), path, for_session, out, diags);
+    }
+    if (status == OK)
+        status = diags_status(diags, NULL);
     yaml_unref(doc);
     free(for_session);
     return status;

@@ -23,7 +23,9 @@ static struct yaml_node open_file(const struct scenario_reading *r)
 
     if (!path)
         diag_error(r->diags, scenario_place(r, "session_file"), "`session_file`: there is no %s", s->keys.session_file);
-    else if (yaml_load_file(path, YAML_EXPAND_ENV, &s->session_doc, r->diags) == OK)
+    else
+        yaml_load_file(path, YAML_EXPAND_ENV | YAML_GO_ON, &s->session_doc, r->diags);
+    if (s->session_doc)
         root = yaml_root(s->session_doc);
     free(path);
     for (size_t i = 0; root.doc && r->session_overrides && r->session_overrides[i]; i++)
@@ -98,13 +100,6 @@ static void check_same_parent(const struct scenario_reading *r, struct yaml_node
                    "`benchmark_config.model_dir` must lie beside `server_training_config.model_dir` (%s)", model);
 }
 
-/* Enough of it to be looked at more closely, whatever else is wrong. */
-static bool is_complete(const struct session_config *config)
-{
-    return config->server_training_config.model_dir && config->client_training_config.model_id &&
-           config->client_training_config.dataset;
-}
-
 void scenario_read_session(const struct scenario_reading *r)
 {
     struct scenario *s = r->scenario;
@@ -118,11 +113,9 @@ void scenario_read_session(const struct scenario_reading *r)
     session_config_check(&s->session, session, r->diags);
     complete(s, session);
     check_same_parent(r, session);
-    if (!is_complete(&s->session))
-        return;
-    if (fs_is_dir(s->session.server_training_config.model_dir) &&
-        session_apply_model_folder(&s->session, s->session.server_training_config.model_dir, r->diags))
-        return;
+    const char *model_dir = s->session.server_training_config.model_dir;
+    if (model_dir && fs_is_dir(model_dir))
+        session_apply_model_folder(&s->session, model_dir, r->diags);
     session_check(&s->session, yaml_place(session), &context, r->diags);
     s->session_usable = diags_errors(r->diags) == before;
 }

@@ -99,7 +99,6 @@ static void put_name(const char *name, FILE *out)
 static void put_client(struct session *session, struct roster_client *client, FILE *out)
 {
     const struct client_tally *tally = session_tally(session, client);
-    const struct dataset_advert *dataset = roster_dataset(client, session_dataset(session));
 
     if (!tally)
         return;
@@ -107,10 +106,10 @@ static void put_client(struct session *session, struct roster_client *client, FI
     fputc(',', out);
     put_name(client->advert.name, out);
     fprintf(out, ",%lld,%lld,%lld,%lld,%lld,%.6f,%.6f,%zu,%zu,%lld,%lld\n",
-            (long long)(dataset ? dataset->num_items : 0), (long long)tally->selected, (long long)tally->merged,
-            (long long)tally->refused, (long long)tally->failed, known(tally->latest.time_taken_s),
-            known(tally->latest.measured_s), tally->bytes_down, tally->bytes_up, (long long)tally->pss_idle_kb,
-            (long long)tally->pss_training_kb);
+            (long long)(tally->latest.num_samples > 0 ? tally->latest.num_samples : 0), (long long)tally->selected,
+            (long long)tally->merged, (long long)tally->refused, (long long)tally->failed,
+            known(tally->latest.time_taken_s), known(tally->latest.measured_s), tally->bytes_down, tally->bytes_up,
+            (long long)tally->pss_idle_kb, (long long)tally->pss_training_kb);
 }
 
 static char *client_lines(struct session *session)

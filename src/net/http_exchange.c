@@ -11,6 +11,9 @@
  * the answer. */
 static const size_t drain_limit = 16 << 20;
 
+/* A body takes at most a minute to arrive. */
+#define REQUEST_LIMIT_NS ((uint64_t)60 * 1000000000)
+
 /* ---- life of exchanges ---- */
 
 void http_server_unref_locked(struct http_server *server)
@@ -74,6 +77,7 @@ static struct http_exchange *new_exchange(struct http_server *server, struct MHD
     exchange->event.handle = handle_request;
     exchange->server = server;
     exchange->connection = connection;
+    exchange->began_ns = clock_now_ns(loop_clock(server->loop));
     exchange->references = 1;
     exchange->method = strdup(method);
     exchange->path = strdup(path);
@@ -223,6 +227,9 @@ static enum MHD_Result receive(struct http_exchange *exchange, const char *data,
 {
     size_t limit = exchange->server->max_body;
 
+    /* Who drips would hold a connection for ever. */
+    if (clock_now_ns(loop_clock(exchange->server->loop)) - exchange->began_ns > REQUEST_LIMIT_NS)
+        return MHD_NO;
     exchange->received += size;
     if (exchange->received > limit && !exchange->refusal)
         exchange->refusal = MHD_HTTP_CONTENT_TOO_LARGE;

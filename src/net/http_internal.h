@@ -25,6 +25,7 @@ struct http_exchange {
     int refusal;               /* status with which the request is refused before anybody sees it; 0: none */
     char *method, *path, *content_type, *body;
     size_t body_size, body_capacity, received;
+    uint64_t began_ns; /* when its headers were here */
     struct http_request request;
     struct MHD_Response *response;
     int status;

@@ -10,7 +10,7 @@
 #include "net/http_internal.h"
 #include "util/sync.h"
 
-enum { IDLE_TIMEOUT_S = 60, HEADER_MEMORY = 32 << 10, DEFAULT_CONNECTIONS = 256, BACKLOG = 128 };
+enum { IDLE_TIMEOUT_S = 15, HEADER_MEMORY = 32 << 10, DEFAULT_CONNECTIONS = 256, BACKLOG = 128 };
 
 static int listen_at(const struct addrinfo *address)
 {

@@ -47,17 +47,21 @@ def every_error_at_once():
             f"{path}:2:7: `name`: `bad/name` must do for a folder's name",
             f"{path}:3:1: unknown key `sed`; did you mean `seed`?",
             f"{path}:5:8: `slots` must be an integer, found `many`",
-            f"{path}:6:16: `source`: unknown source `fashion-mnst`; did you mean `fashion-mnist`?",
-            f"{path}:7:9: `broker` must be `embedded` or a mapping such as {{host: localhost, port: 1883}}, found `nowhere`",
-            f"{path}:9:3: `fleet`: the shares add to 1.1, not to 1",
-            f"{path}:10:5: `fleet`: group `a` is described twice",
-            f"{path}:10:28: unknown key `sped` in `fleet`; did you mean `speed`?",
-            f"{path}:12:39: there is no model folder `nowhere`",
-            f"{path}:13:68: `client_training_config.learning_rate` must be above 0 and at most 1000000, found `-1`",
-            f"{path}:13:87: unknown loss_function `crossentrop`; did you mean `crossentropy`?",
-            f"{path}:15:13: `round`: 9 lies beyond num_training_rounds (5)",
-            f"{path}:15:20: `do`: unknown fault `kil`; did you mean `kill`?",
-            f"{path}:17:5: `acuracy >= 80`: unknown metric `acuracy`; did you mean `accuracy`?")
+            f"{path}:6:1: duplicate key `slots`: it stands at line 5, column 1 already",
+            f"{path}:7:16: `source`: unknown source `fashion-mnst`; did you mean `fashion-mnist`?",
+            f"{path}:8:9: `broker` must be `embedded` or a mapping such as {{host: localhost, port: 1883}}, found `nowhere`",
+            f"{path}:10:3: `fleet`: the shares add to 1.1, not to 1",
+            f"{path}:11:5: `fleet`: group `a` is described twice",
+            f"{path}:11:28: unknown key `sped` in `fleet`; did you mean `speed`?",
+            f"{path}:13:32: unknown aggregator `fedavgg`; did you mean `fedavg`?",
+            f"{path}:13:91: unknown key `client_fractoin`; did you mean `client_fraction`?",
+            f"{path}:14:39: there is no model folder `nowhere`",
+            f"{path}:15:27: `client_training_config.dataset` is missing",
+            f"{path}:15:56: `client_training_config.learning_rate` must be above 0 and at most 1000000, found `-1`",
+            f"{path}:15:75: unknown loss_function `crossentrop`; did you mean `crossentropy`?",
+            f"{path}:17:13: `round`: 9 lies beyond num_training_rounds (5)",
+            f"{path}:17:20: `do`: unknown fault `kil`; did you mean `kill`?",
+            f"{path}:19:5: `acuracy >= 80`: unknown metric `acuracy`; did you mean `accuracy`?")
 
 
 def errors_of_options_name_the_option():
