@@ -322,6 +322,8 @@ void supervisor_free(struct supervisor *supervisor)
         close(supervisor->signal_fd);
     if (supervisor->notify_fd >= 0)
         close(supervisor->notify_fd);
+    if (supervisor->last_interrupt == SIGHUP)
+        signal(SIGHUP, SIG_IGN); /* echoes must not take the exit code away that says how the run ended */
     sigprocmask(SIG_SETMASK, &supervisor->old_mask, NULL);
     free(supervisor->processes);
     free(supervisor);
