@@ -96,6 +96,14 @@ static void put_name(const char *name, FILE *out)
     fputc('"', out);
 }
 
+/* A figure that is not known leaves its column empty. */
+static void put_known(long long value, FILE *out)
+{
+    fputc(',', out);
+    if (value > 0)
+        fprintf(out, "%lld", value);
+}
+
 static void put_client(struct session *session, struct roster_client *client, FILE *out)
 {
     const struct client_tally *tally = session_tally(session, client);
@@ -105,11 +113,13 @@ static void put_client(struct session *session, struct roster_client *client, FI
     put_name(client->id, out);
     fputc(',', out);
     put_name(client->advert.name, out);
-    fprintf(out, ",%lld,%lld,%lld,%lld,%lld,%.6f,%.6f,%zu,%zu,%lld,%lld\n",
-            (long long)(tally->latest.num_samples > 0 ? tally->latest.num_samples : 0), (long long)tally->selected,
-            (long long)tally->merged, (long long)tally->refused, (long long)tally->failed,
-            known(tally->latest.time_taken_s), known(tally->latest.measured_s), tally->bytes_down, tally->bytes_up,
-            (long long)tally->pss_idle_kb, (long long)tally->pss_training_kb);
+    put_known(tally->latest.num_samples, out);
+    fprintf(out, ",%lld,%lld,%lld,%lld,%.6f,%.6f,%zu,%zu", (long long)tally->selected, (long long)tally->merged,
+            (long long)tally->refused, (long long)tally->failed, known(tally->latest.time_taken_s),
+            known(tally->latest.measured_s), tally->bytes_down, tally->bytes_up);
+    put_known(tally->pss_idle_kb, out);
+    put_known(tally->pss_training_kb, out);
+    fputc('\n', out);
 }
 
 static char *client_lines(struct session *session)

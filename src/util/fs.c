@@ -251,9 +251,11 @@ int fs_write_atomic(const char *path, const struct span *parts, size_t num_parts
 
 static int make_dir(const char *path, struct error *err)
 {
-    if (!mkdir(path, 0777) || fs_is_dir(path))
+    int cause = mkdir(path, 0777) ? errno : 0;
+
+    if (!cause || fs_is_dir(path))
         return OK;
-    return FAIL(err, ERR_IO, "cannot make folder %s: %s", path, strerror(errno));
+    return FAIL(err, ERR_IO, "cannot make folder %s: %s", path, strerror(cause));
 }
 
 int fs_make_dirs(const char *path, struct error *err)

@@ -24,7 +24,7 @@ struct beacon {
     char local_address[64];
     struct hw_info hw;
     double heartbeat_interval_s, repeat_s;
-    bool ever_connected, echoed, left;
+    bool ever_connected, advertised, echoed, left;
     char last_loss[256]; /* why the broker could not be reached */
     struct loop_timer advert_timer, heartbeat_timer, start_timer;
     uint64_t draws; /* of jitter so far */
@@ -106,8 +106,10 @@ static void send_advert(struct beacon *beacon)
         log_write(beacon->options.log, LOG_WARN, "beacon", "cannot make an advert: %s", error.message);
     } else {
         char *text = client_advert_encode(advert);
-        if (!publish(beacon, beacon->client_topic, text, false))
+        if (!publish(beacon, beacon->client_topic, text, false)) {
+            beacon->advertised = true;
             observe(beacon, "advertised");
+        }
         free(text);
     }
     if (advert)
@@ -147,8 +149,9 @@ static void heartbeat_due(struct loop_timer *timer)
 
     if (beacon->left)
         return;
-    /* A beat kept for later would tell of a time when nobody heard us. */
-    if (mqtt_client_is_connected(beacon->mqtt)) {
+    /* A beat before the first advert would make a leader call whoever had this id before at its old address; one kept for
+     * later would tell of a time when nobody heard us. */
+    if (beacon->advertised && mqtt_client_is_connected(beacon->mqtt)) {
         char *text = heartbeat_encode(beacon->options.client_id, clock_wall_s(loop_clock(beacon->options.loop)));
         publish(beacon, beacon->heartbeat_topic, text, false);
         free(text);

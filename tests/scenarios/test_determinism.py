@@ -64,6 +64,16 @@ def from_the_resolved_scenario():
         os.remove(path)
 
 
+def restarted_while_beating():
+    """A client that starts anew beats soon; only its advert tells the leader where it is now."""
+    faults = ", ".join(f"{{round: {i}, do: restart, clients: 4}}" for i in range(1, 11))
+    found = results(os.path.join(SRCDIR, "tests", "scenarios", "base.yaml"), "--clients", "12", "--set", f"faults=[{faults}]",
+                    "--set", "session.server_training_config.num_training_rounds=11", "--set", "expect=[]",
+                    "--set", "heartbeat={interval: 100ms, misses: 20}")
+    for row in found[1][:10]:
+        require(row[1:5] == ["12", "8", "0", "4"], f"not four updates lost, and only these: {row}")
+
+
 def with_restarts():
     args = [*SHORT, "--set", "faults=[{round: 2, do: restart, clients: 2}, {round: 4, do: kill, clients: 1}]",
             "--set", "expect=[rounds == 5]"]
@@ -84,5 +94,5 @@ def another_seed():
     require(results(QUICKSTART, *SHORT, "--seed", "43")[0] != FIRST[0], "the seed makes no difference")
 
 
-main([again, with_one_slot, with_more_slots_threads_and_load, from_the_resolved_scenario, with_restarts,
+main([again, with_one_slot, with_more_slots_threads_and_load, from_the_resolved_scenario, with_restarts, restarted_while_beating,
       with_unlike_devices, another_seed])
