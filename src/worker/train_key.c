@@ -2,8 +2,7 @@
 
 #include <openssl/evp.h>
 #include <string.h>
-
-#include "util/fast_hash.h"
+#include <xxhash.h>
 
 /* Length before bytes, so that no two different requests give the same stream. */
 static int add_bytes(EVP_MD_CTX *digest, const void *data, size_t size)
@@ -27,7 +26,7 @@ static int add_text(EVP_MD_CTX *digest, const char *text)
  * could send them as well without: they would be trained for him. */
 static int add_weights(EVP_MD_CTX *digest, struct span weights)
 {
-    uint64_t hash = fast_hash64(weights.data, weights.data ? weights.size : 0);
+    XXH128_hash_t hash = XXH3_128bits(weights.data, weights.data ? weights.size : 0);
 
     return add_bytes(digest, &weights.size, sizeof weights.size) && add_bytes(digest, &hash, sizeof hash);
 }
