@@ -27,13 +27,21 @@ class Run:
     def __init__(self, scenario, *args, user=None, env=None):
         self.folder = tempfile.mkdtemp(prefix="flosim-test-")
         self.out = os.path.join(self.folder, "out")
+        program = FLOSIM
         if user is not None:
             os.chown(self.folder, user, user)
-        self.command = [FLOSIM, "--out", self.out, *args, scenario]
+            program, scenario = self.within_reach(scenario)
+        self.command = [program, "--out", self.out, *args, scenario]
         self.process = subprocess.Popen(
             self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             user=user, group=user, extra_groups=[] if user is not None else None, env=env, text=True)
         self.text = ""
+
+    def within_reach(self, scenario):
+        """Copies for another user, who may not be able to enter the folders that we work in."""
+        for name in ("models", os.path.dirname(os.path.relpath(scenario, SRCDIR))):
+            shutil.copytree(os.path.join(SRCDIR, name), os.path.join(self.folder, name))
+        return shutil.copy(FLOSIM, self.folder), os.path.join(self.folder, os.path.relpath(scenario, SRCDIR))
 
     def read_until(self, word):
         """Read lines until one contains `word`."""
