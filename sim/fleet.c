@@ -76,6 +76,11 @@ int fleet_init(struct fleet *fleet, const struct fleet_group *groups, size_t num
     return status;
 }
 
+void fleet_name(struct fleet *fleet, const struct fleet_group *groups, size_t num_groups)
+{
+    *fleet = (struct fleet){.groups = groups, .num_groups = num_groups};
+}
+
 void fleet_fini(struct fleet *fleet)
 {
     free(fleet->first);
@@ -92,7 +97,7 @@ int fleet_find(const struct fleet *fleet, const char *group)
 
 int fleet_group_of(const struct fleet *fleet, size_t client)
 {
-    for (size_t g = 0; g < fleet->num_groups; g++)
+    for (size_t g = 0; fleet->first && g < fleet->num_groups; g++)
         if (client < fleet->first[g + 1])
             return (int)g;
     return -1;

@@ -26,6 +26,8 @@ extern const struct param_table fleet_group_table;
 /* Deal clients to groups by their shares (largest remainders), contiguous, in the order of the groups. */
 int fleet_init(struct fleet *fleet, const struct fleet_group *groups, size_t num_groups, size_t num_clients,
                struct error *err);
+/* The groups without their clients, for shares that cannot be dealt: fleet_find knows them, everybody is in none. */
+void fleet_name(struct fleet *fleet, const struct fleet_group *groups, size_t num_groups);
 void fleet_fini(struct fleet *fleet);
 
 int fleet_find(const struct fleet *fleet, const char *group); /* -1: none */

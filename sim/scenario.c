@@ -143,8 +143,9 @@ static void read_fleet(const struct scenario_reading *r)
     }
     if (list->n > 0 && fabs(sum - 1) > 1e-6)
         diag_error(r->diags, scenario_place(r, "fleet"), "`fleet`: the shares add to %g, not to 1", sum);
-    size_t usable = fabs(sum - 1) > 1e-6 ? 0 : list->n;
-    if (fleet_init(&r->scenario->fleet, groups, usable, (size_t)r->scenario->keys.clients, &err))
+    if (list->n > 0 && fabs(sum - 1) > 1e-6)
+        fleet_name(&r->scenario->fleet, groups, list->n); /* faults may name them */
+    else if (fleet_init(&r->scenario->fleet, groups, list->n, (size_t)r->scenario->keys.clients, &err))
         diag_error(r->diags, scenario_place(r, "fleet"), "%s", err.message);
 }
 

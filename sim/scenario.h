@@ -73,7 +73,7 @@ struct scenario {
     struct fleet fleet;
     struct session_config session; /* completed: seed, min_clients, absolute model folders */
     struct yaml_doc *session_doc;  /* of the session file, or NULL */
-    bool session_usable;           /* nothing is wrong with it */
+    bool has_model_folder;         /* the one that it names is there */
     struct fault_plan *faults;
     size_t num_faults;
     struct expectation *expectations;

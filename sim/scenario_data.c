@@ -61,7 +61,7 @@ int scenario_load_data(const struct scenario *scenario, struct scenario_data *ou
         return ERR_INVALID;
     int dealt = scenario->keys.clients > 0 ? deal(scenario, out, diags) : ERR_INVALID;
     int validation = cut_validation(scenario, out, diags);
-    int shapes = scenario->session_usable ? check_model(scenario, out, diags) : ERR_INVALID;
+    int shapes = scenario->has_model_folder ? check_model(scenario, out, diags) : ERR_INVALID;
     int status = dealt ? dealt : validation ? validation : shapes;
     if (status)
         scenario_data_fini(out);

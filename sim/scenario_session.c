@@ -105,7 +105,6 @@ void scenario_read_session(const struct scenario_reading *r)
     struct scenario *s = r->scenario;
     struct yaml_node session = find_session(r);
     struct session_check_context context = {.root = session};
-    size_t before = diags_errors(r->diags);
 
     if (!session.doc)
         return;
@@ -114,8 +113,8 @@ void scenario_read_session(const struct scenario_reading *r)
     complete(s, session);
     check_same_parent(r, session);
     const char *model_dir = s->session.server_training_config.model_dir;
-    if (model_dir && fs_is_dir(model_dir))
+    s->has_model_folder = model_dir && fs_is_dir(model_dir);
+    if (s->has_model_folder)
         session_apply_model_folder(&s->session, model_dir, r->diags);
     session_check(&s->session, yaml_place(session), &context, r->diags);
-    s->session_usable = diags_errors(r->diags) == before;
 }

@@ -35,6 +35,7 @@ static const char help[] =
     "        network    model.yaml of a model folder\n"
     "        dataset    train_dataset_config.yaml or dataset_config.yaml of a data set folder\n"
     "\n"
+    "    A model.yaml that has none of its keys yet is a network too.\n"
     "    A folder stands for the files of these names in it. `flosim help config KIND` lists the keys of a kind.\n"
     "\n"
     "OPTIONS\n"
@@ -101,6 +102,14 @@ static bool parse_options(int argc, char **argv, struct options *options)
     return false;
 }
 
+/* A model.yaml that lacks all of its keys is one still. */
+static const struct config_kind *kind_of_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return strcmp(slash ? slash + 1 : path, "model.yaml") ? NULL : kind_find("network");
+}
+
 static void check_document(struct yaml_doc *doc, const char *path, const struct options *options,
                            const struct config_kind **kind, struct diags *diags)
 {
@@ -109,6 +118,8 @@ static void check_document(struct yaml_doc *doc, const char *path, const struct 
     for (size_t i = 0; i < options->num_overrides; i++)
         whole &= yaml_set(doc, options->overrides[i], diags) == OK;
     *kind = options->kind ? options->kind : kind_of(yaml_root(doc));
+    if (!*kind)
+        *kind = kind_of_name(path);
     if (*kind)
         (*kind)->check(yaml_root(doc), path, diags);
     else if (whole)

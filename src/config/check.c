@@ -47,17 +47,19 @@ static void beyond_dataset(const void *values, struct yaml_node root, struct dia
 static const struct {
     const struct param_table *table;
     void (*check)(const void *values, struct yaml_node root, struct diags *diags);
+    bool takes_partial; /* complains of nothing that is merely absent because the rows did not fit */
 } beyond[] = {
-    {&leader_config_table, leader_config_check}, {&worker_config_table, worker_config_check},
-    {&session_config_table, beyond_session},     {&model_folder_table, beyond_model},
-    {&dataset_config_table, beyond_dataset},
+    {&leader_config_table, leader_config_check, false}, {&worker_config_table, worker_config_check, false},
+    {&session_config_table, beyond_session, true},      {&model_folder_table, beyond_model, true},
+    {&dataset_config_table, beyond_dataset, false},
 };
 
-static void check_values(const struct param_table *table, const void *values, struct yaml_node root,
+/* `status`: of reading the values by their table. */
+static void check_values(const struct param_table *table, const void *values, struct yaml_node root, int status,
                          struct diags *diags)
 {
     for (size_t i = 0; i < sizeof beyond / sizeof *beyond; i++)
-        if (beyond[i].table == table)
+        if (beyond[i].table == table && (status == OK || beyond[i].takes_partial))
             beyond[i].check(values, root, diags);
 }
 
@@ -69,10 +71,10 @@ int config_load(const struct param_table *table, const char *path, const char *c
 
     memset(out, 0, table->size);
     int status = load_document(path, overrides, yaml_flags, &doc, diags);
-    if (!status)
+    if (!status) {
         status = params_read(table, yaml_root(doc), out, diags);
-    if (!status)
-        check_values(table, out, yaml_root(doc), diags);
+        check_values(table, out, yaml_root(doc), status, diags);
+    }
     if (!status && diags_errors(diags) > errors)
         status = ERR_INVALID;
     yaml_unref(doc);
@@ -90,8 +92,8 @@ static void check_table(const struct param_table *table, struct yaml_node root, 
         diag_error(diags, yaml_place(root), "out of memory");
         return;
     }
-    if (!params_read(table, root, values, diags))
-        check_values(table, values, root, diags);
+    int status = params_read(table, root, values, diags);
+    check_values(table, values, root, status, diags);
     params_free(table, values);
     free(values);
 }
@@ -143,26 +145,44 @@ static void check_dataset(struct yaml_node root, const char *path, struct diags 
         check_data_of(root, path, diags);
 }
 
-/* The network behind config.yaml must load with the arguments that config.yaml gives it. */
+static const char *text_of(struct yaml_node node)
+{
+    return yaml_is_null(node) ? NULL : yaml_text(node);
+}
+
+static bool has_network(const char *folder)
+{
+    char *path = fs_join(folder, "model.yaml");
+    bool has = path && fs_exists(path);
+
+    free(path);
+    return has;
+}
+
+/* The network behind config.yaml must load with the arguments that config.yaml gives it, also where something else is
+ * wrong with it. */
 static void check_network_of(struct yaml_node root, const char *folder, struct diags *diags)
 {
     json_t *args = config_json(yaml_get(yaml_get(root, "default_training_config"), "model_args"));
+    struct yaml_node details = yaml_get(root, "model_details");
+    const char *model_class = text_of(yaml_get(details, "model_class"));
+    const char *name = model_class ? model_class : text_of(yaml_get(details, "model_id"));
     struct model *model = NULL;
 
-    model_folder_load(folder, NULL, json_is_object(args) ? args : NULL, &model, diags);
+    if (name || has_network(folder))
+        model_folder_load(folder, name, json_is_object(args) ? args : NULL, &model, diags);
     model_free(model);
     json_decref(args);
 }
 
 static void check_model(struct yaml_node root, const char *path, struct diags *diags)
 {
-    size_t errors = diags_errors(diags);
     char *folder = folder_of(path);
 
     check_table(&model_folder_table, root, diags);
     if (!folder)
         diag_error(diags, yaml_place(root), "out of memory");
-    else if (diags_errors(diags) == errors)
+    else
         check_network_of(root, folder, diags);
     free(folder);
 }

@@ -74,11 +74,12 @@ int model_folder_default_read(struct yaml_node node, struct model_config *out, s
     struct default_training all;
     int status = params_read(&default_training_table, node, &all, diags);
 
-    if (!status && params_copy(&model_config_table, &all.model_config, out))
-        status = ERR_MEMORY;
-    params_free(&default_training_table, &all);
-    if (status)
+    if (params_copy(&model_config_table, &all.model_config, out)) {
         memset(out, 0, sizeof *out);
+        diag_error(diags, yaml_place(node), "out of memory");
+        status = ERR_MEMORY;
+    }
+    params_free(&default_training_table, &all);
     return status;
 }
 
@@ -86,8 +87,7 @@ void model_folder_config_check(const struct model_folder_config *config, struct 
 {
     struct model_config defaults;
 
-    if (model_folder_default_read(config->default_training_config, &defaults, diags))
-        return;
+    model_folder_default_read(config->default_training_config, &defaults, diags);
     model_config_check(&defaults, "default_training_config", diags);
     params_free(&model_config_table, &defaults);
 }

@@ -109,12 +109,9 @@ int session_apply_model_folder(struct session_config *config, const char *folder
     if (!is_empty(&config->model_config) || !has_config(folder))
         return OK;
     int status = model_folder_config_load(folder, &own, diags);
-    if (!status)
-        status = model_folder_default_read(own.default_training_config, &defaults, diags);
-    if (!status) {
-        params_free(&model_config_table, &config->model_config);
-        config->model_config = defaults;
-    }
+    int read = model_folder_default_read(own.default_training_config, &defaults, diags);
+    params_free(&model_config_table, &config->model_config);
+    config->model_config = defaults; /* as far as it could be read: for whoever looks for more to tell */
     params_free(&model_folder_table, &own);
-    return status;
+    return status ? status : read;
 }

@@ -65,7 +65,7 @@ extern const struct param_table model_config_table; /* of the section model_conf
 void session_config_check(const struct session_config *config, struct yaml_node root, struct diags *diags);
 
 /* An empty model_config takes the default_training_config of the model folder (a folder without config.yaml changes
- * nothing). ERR_INVALID with everything wrong in diags. */
+ * nothing). ERR_INVALID with everything wrong in diags; what could be read is applied all the same. */
 int session_apply_model_folder(struct session_config *config, const char *folder, struct diags *diags);
 
 /* The optimizer as it travels: {"name": …, "args": {…}} from `adam` or {name: adam, args: {lr: 0.01}}. New string;

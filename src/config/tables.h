@@ -43,7 +43,8 @@ void tls_config_check(const struct tls_config *tls, struct diag_place place, str
 /* The arguments of model_config: mappings, and none that are without effect. */
 void model_config_check(const struct model_config *config, const char *section, struct diags *diags);
 
-/* Read default_training_config, with the keys that only model folders have; on failure *out holds nothing. */
+/* Read default_training_config, with the keys that only model folders have; on failure *out holds what
+ * could be read. */
 int model_folder_default_read(struct yaml_node node, struct model_config *out, struct diags *diags);
 
 /* A node as a new JSON value (null where there is none); NULL when out of memory. */

@@ -53,26 +53,20 @@ static void check_loss(const struct session_config *config, const struct session
     diag_error(diags, place, "%s", unknown_word("loss_function", name, names, n, text));
 }
 
-static void check_optimizer(const struct session_config *config, const struct session_check_context *ctx,
-                            struct diag_place where, struct diags *diags)
+/* Read where they stand, so that each finding has the place of its argument. That there must be a name was said when
+ * the session was read. */
+static void check_optimizer(const struct session_config *config, struct diags *diags)
 {
-    char *json = session_optimizer_json(config);
-    struct optimizer *optimizer = NULL;
-    struct error err = ERROR_INIT;
+    struct yaml_node node = config->client_training_config.optimizer;
+    struct yaml_node named = yaml_kind(node) == YAML_MAPPING ? yaml_get(node, "name") : node;
 
-    if (!json)
-        diag_error(diags, where, "no memory for the optimizer's arguments");
-    else if (optimizer_new(span_of(json, strlen(json)), config->client_training_config.learning_rate, 1, &optimizer,
-                           &err) != OK)
-        diag_error(diags, session_place(ctx, "client_training_config", "optimizer", where), "%s", err.message);
-    optimizer_free(optimizer);
-    free(json);
+    if (yaml_text(named))
+        optimizer_check(yaml_text(named), yaml_place(named), yaml_get(node, "args"), diags);
 }
 
 void network_check_training(const struct session_config *config, const struct session_check_context *ctx,
                             struct diag_place where, struct diags *diags)
 {
     check_loss(config, ctx, where, diags);
-    if (config->client_training_config.learning_rate > 0)
-        check_optimizer(config, ctx, where, diags);
+    check_optimizer(config, diags);
 }

@@ -84,8 +84,10 @@ static void find_model(struct session_config *config, const struct session_check
     struct diag_place place = session_place(ctx, "server_training_config", "model_dir", where);
 
     out->folder = session_model_path(ctx, config->server_training_config.model_dir, place, diags);
-    if (out->folder && session_apply_model_folder(config, out->folder, diags) == OK)
-        out->network = session_model_load(config, out->folder, diags);
+    if (!out->folder)
+        return;
+    session_apply_model_folder(config, out->folder, diags); /* what it has to complain of is an error of the session */
+    out->network = session_model_load(config, out->folder, diags);
 }
 
 static void check_bench_model(const struct session_config *config, const struct session_check_context *ctx,

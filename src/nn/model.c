@@ -210,26 +210,32 @@ static int read_layers(struct model *model, struct yaml_node node, bool input_kn
     return status;
 }
 
+static int check_output(const struct model *model, struct diag_place place, struct diags *diags)
+{
+    char shape[SHAPE_TEXT_MAX];
+
+    if (model->out.num_dims == 1)
+        return OK;
+    shape_text(model->out.num_dims, model->out.dims, shape);
+    diag_error(diags, place, "the last layer gives %s per sample, but a loss takes [O]: end with flatten or linear",
+               shape);
+    return ERR_INVALID;
+}
+
+/* What is wrong in one place does not keep the others from being looked at. */
 static int build(struct model *model, struct yaml_doc *doc, struct diags *diags)
 {
     struct description description;
-    int status = params_read(&description_table, yaml_root(doc), &description, diags);
+    int keys = params_read(&description_table, yaml_root(doc), &description, diags);
+    int input = description.input.doc ? read_input(description.input, &model->in, diags) : ERR_INVALID;
+    int layers = ERR_INVALID;
 
-    if (status == OK) {
-        int input = read_input(description.input, &model->in, diags);
-
-        status = read_layers(model, description.layers, input == OK, diags);
-        if (status == OK && model->out.num_dims != 1) {
-            char shape[SHAPE_TEXT_MAX];
-
-            shape_text(model->out.num_dims, model->out.dims, shape);
-            diag_error(diags, yaml_place(description.layers),
-                       "the last layer gives %s per sample, but a loss takes [O]: end with flatten or linear", shape);
-            status = ERR_INVALID;
-        }
-    }
+    if (description.layers.doc)
+        layers = read_layers(model, description.layers, input == OK, diags);
+    if (layers == OK)
+        layers = check_output(model, yaml_place(description.layers), diags);
     params_free(&description_table, &description);
-    return status;
+    return keys ? keys : input ? input : layers;
 }
 
 static int load(const char *text, size_t length, const char *name, const json_t *model_args, struct model **out,
@@ -239,7 +245,7 @@ static int load(const char *text, size_t length, const char *name, const json_t 
     char *expanded = model_text_expand(text, length, name, model_args, &size, diags);
     struct model *model = calloc(1, sizeof *model);
     struct yaml_doc *doc = NULL;
-    int status = expanded && model ? OK : ERR_INVALID;
+    int status = expanded && model ? OK : ERR_INVALID, built;
 
     *out = NULL;
     if (model) {
@@ -247,9 +253,9 @@ static int load(const char *text, size_t length, const char *name, const json_t 
         model->first_trained = SIZE_MAX;
     }
     if (status == OK)
-        status = yaml_load_text(expanded, size, name, 0, &doc, diags);
-    if (status == OK)
-        status = build(model, doc, diags);
+        status = yaml_load_text(expanded, size, name, YAML_GO_ON, &doc, diags);
+    built = doc ? build(model, doc, diags) : ERR_INVALID;
+    status = status ? status : built;
     yaml_unref(doc);
     free(expanded);
     if (status != OK) {

@@ -109,13 +109,23 @@ static void expand_all(struct expansion *e)
     }
 }
 
+/* Does `$(word)` stand in the text, so that no default is needed? */
+static bool is_used(const struct expansion *e, const char *word)
+{
+    char wanted[WORD_MAX + 4];
+    int n = snprintf(wanted, sizeof wanted, "$(%s)", word);
+
+    return n < (int)sizeof wanted && memmem(e->text, (size_t)(e->end - e->text), wanted, (size_t)n) != NULL;
+}
+
 static void warn_of_unknown(const struct expansion *e)
 {
     const char *key;
     json_t *value;
 
-    json_object_foreach((json_t *)e->model_args, key, value) if (!yaml_get(e->defaults, key).doc)
-        diag_warning(e->diags, yaml_place(e->defaults), "the model has no argument `%.60s`; it is ignored", key);
+    json_object_foreach((json_t *)e->model_args, key, value) if (!yaml_get(e->defaults, key).doc && !is_used(e, key))
+        diag_warning(e->diags, e->defaults.doc ? yaml_place(e->defaults) : (struct diag_place){e->name, 0, 0},
+                     "the model has no argument `%.60s`; it is ignored", key);
 }
 
 char *model_text_expand(const char *text, size_t length, const char *name, const json_t *model_args, size_t *size,
@@ -125,7 +135,8 @@ char *model_text_expand(const char *text, size_t length, const char *name, const
     struct yaml_doc *doc;
     char *expanded = NULL;
 
-    if (yaml_load_text(text, length, name, 0, &doc, diags) != OK)
+    yaml_load_text(text, length, name, YAML_GO_ON, &doc, diags);
+    if (!doc)
         return NULL;
     e.defaults = yaml_get(yaml_root(doc), "args");
     e.out = open_memstream(&expanded, size);

@@ -34,15 +34,14 @@ static const struct param_table request_table = {
 
 static const char default_request[] = "{\"name\": \"adam\"}";
 
-static int unknown_name(const char *name, struct error *err)
+static const char *unknown_name(const char *name, char text[WORDS_TEXT])
 {
     const char *names[MAX_WORDS_OF_A_KIND];
-    char text[WORDS_TEXT];
     size_t n = 0;
 
     for (; n < MAX_WORDS_OF_A_KIND && optimizers[n]; n++)
         names[n] = optimizers[n]->name;
-    return FAIL(err, ERR_INVALID, "%s", unknown_word("optimizer", name, names, n, text));
+    return unknown_word("optimizer", name, names, n, text);
 }
 
 static void set_learning_rate(const struct param_table *table, void *args, double learning_rate)
@@ -71,12 +70,13 @@ static int read_request(struct optimizer *optimizer, struct yaml_doc *doc, doubl
                         struct error *err)
 {
     struct request request;
+    char text[WORDS_TEXT];
     int status = params_read(&request_table, yaml_root(doc), &request, diags);
 
     if (status != OK) {
         status = diags_status(diags, err);
     } else if (!(optimizer->ops = optimizer_find(request.name))) {
-        status = unknown_name(request.name, err);
+        status = FAIL(err, ERR_INVALID, "%s", unknown_name(request.name, text));
     } else {
         status = read_args(optimizer, request.args, learning_rate, diags, err);
         if (status != OK)
@@ -129,6 +129,23 @@ int optimizer_new(struct span json, double learning_rate, size_t num_parameters,
     }
     *out = optimizer;
     return OK;
+}
+
+void optimizer_check(const char *name, struct diag_place where, struct yaml_node node, struct diags *diags)
+{
+    const struct optimizer_ops *ops = optimizer_find(name);
+    void *args = ops ? calloc(1, ops->params->size) : NULL;
+    struct error err = ERROR_INIT;
+    char text[WORDS_TEXT];
+
+    if (!ops || !args) {
+        diag_error(diags, where, "%s", ops ? "out of memory for an optimizer" : unknown_name(name, text));
+        return;
+    }
+    if (params_read(ops->params, node, args, diags) == OK && ops->check && ops->check(args, &err) != OK)
+        diag_error(diags, node.doc ? yaml_place(node) : where, "optimizer %s: %s", name, err.message);
+    params_free(ops->params, args);
+    free(args);
 }
 
 void optimizer_free(struct optimizer *optimizer)

@@ -25,6 +25,9 @@ const struct optimizer_ops *optimizer_find(const char *name);
  * to learning_rate. ERR_INVALID says which name or argument is wrong and lists the names there are. */
 int optimizer_new(struct span json, double learning_rate, size_t num_parameters, struct optimizer **out,
                   struct error *err);
+/* The same of a request that stands in a document, without making anything: `where` is the place of the name, `args`
+ * the arguments or of no kind. Each finding goes to diags with the place of its argument. */
+void optimizer_check(const char *name, struct diag_place where, struct yaml_node args, struct diags *diags);
 void optimizer_free(struct optimizer *optimizer);
 void optimizer_step(struct optimizer *optimizer, float *params, const float *grads);
 

@@ -68,7 +68,7 @@ found=$("$flosim" check $dir/session.yaml)
 [ $? -eq 2 ] || { echo "FAIL: session.yaml passes"; failures=$((failures + 1)); }
 for start in '2:15: unknown aggregator `fedavgg`; did you mean `fedavg`?' '5:22: ' '6:5: unknown key `fraction`' \
     '7:26: accuracy_target needs the argument `target`' '9:14: there is no model folder `models/LeNet6`' \
-    '14:18: unknown loss_function `crossentropi`; did you mean `crossentropy`?' '15:14: '; do
+    '14:18: unknown loss_function `crossentropi`; did you mean `crossentropy`?' '15:43: `momentum` must be a number, found `fast`'; do
     if ! grep -qF "$dir/session.yaml:$start" <<<"$found"; then
         echo "FAIL: session.yaml: nothing begins with $start in"
         echo "$found"
@@ -122,6 +122,39 @@ if [ $? -ne 2 ] || ! grep -q "^$dir/shapes/model.yaml:3:5: conv1 .*9.*\[1, 8, 8\
     echo "FAIL: shapes: $found"
     failures=$((failures + 1))
 fi
+
+# What is wrong in one place of a model folder hides nothing else; a network of which nothing is there yet is one still.
+many="$dir/many/config.yaml:3:3: unknown key \`model_tipe\` in \`model_details\`; did you mean \`model_type\`?
+$dir/many/config.yaml:5:23: \`use_custom_trainer\` must be true or false, found \`maybe\`
+$dir/many/model.yaml:1:1: unknown key \`inputs\`; did you mean \`input\`?
+$dir/many/model.yaml:3:1: duplicate key \`input\`: it stands at line 2, column 1 already
+$dir/many/model.yaml:5:5: conv1 (conv2d): a kernel of 9 x 9 does not fit an input of shape [1, 8, 8]
+$dir/many/model.yaml:6:6: unknown kind of layer \`reluu\`; did you mean \`relu\`?
+$dir/many/model.yaml:7:15: flatten takes no arguments: write \`flatten: {}\`
+$dir/many/model.yaml:8:25: \`out\` must be an integer, found \`none\`
+$dir/many/model.yaml:8:31: unknown key \`bais\`; did you mean \`bias\`?"
+expect 2 check $dir/many <<<"$many"
+expect 2 check $dir/many/config.yaml <<<"$many"
+expect 2 check $dir/empty <<END
+$dir/empty/model.yaml:1:1: \`input\` is missing
+$dir/empty/model.yaml:1:1: \`layers\` is missing
+END
+
+# An optimizer's arguments are told where they stand, together with all of the model's.
+expect 2 check $dir/optimizer.yaml <<END
+$dir/optimizer.yaml:6:42: unknown key \`momentun\`; did you mean \`momentum\`?
+$dir/optimizer.yaml:6:71: \`weight_decay\` must be between 0 and 1000000, found \`-1\`
+$many
+END
+expect 2 check --set server_training_config.model_dir=models/LeNet5 \
+    --set 'client_training_config.optimizer={name: sgd, args: {nesterov: true}}' \
+    --set client_training_config.optimizer.args.lr=x $dir/optimizer.yaml <<END
+--set client_training_config.optimizer.args.lr=x: \`lr\` must be a number, found \`x\`
+END
+expect 2 check --set server_training_config.model_dir=models/LeNet5 \
+    --set 'client_training_config.optimizer={name: sgd, args: {nesterov: true}}' $dir/optimizer.yaml <<END
+--set client_training_config.optimizer={name: sgd, args: {nesterov: true}}: optimizer sgd: nesterov needs a momentum above 0 and a dampening of 0
+END
 
 # Data that lies beside its configuration is read.
 parts=$(mktemp -d)

@@ -77,6 +77,7 @@ rest_port() { rest=$(sed -n "s/.*:\([0-9]*\)$/\1/p" "$dir/leader.out" 2>/dev/nul
 # start_leader [--set ...]: sets leader_pid and rest.
 start_leader() {
     rest=
+    rm -f "$dir/leader.out" # or the port of the leader before is read, until the new one's shell has emptied the file
     "$flosim" leader -c "$dir/leader.yaml" "$@" >"$dir/leader.out" 2>>"$dir/leader.log" &
     leader_pid=$!
     pids+=($leader_pid)

@@ -138,6 +138,37 @@ Test(model, model_args_replace_their_names)
     json_decref(evil);
 }
 
+Test(model, only_arguments_that_nothing_reads_are_warned_of)
+{
+    struct diags *diags = diags_new();
+    json_t *args = json_pack("{s:i, s:i}", "out", 3, "depth", 2);
+    struct model *model;
+    char *found;
+
+    cr_assert_eq(
+        model_load_text("input: [4]\nlayers:\n  - {linear: {out: $(out)}}\n", "model.yaml", args, &model, diags), OK);
+    found = diags_text(diags);
+    cr_assert_str_eq(found, "model.yaml: warning: the model has no argument `depth`; it is ignored");
+    free(found);
+    model_free(model);
+    json_decref(args);
+    diags_free(diags);
+}
+
+Test(model, an_unknown_key_hides_nothing)
+{
+    char *found = complaints("inputs: 3\ninput: [1, 9, 9]\nlayers:\n  - {maxpool: {}}\n  - {flatten: {size: 2}}\n"
+                             "  - {linear: {outt: 2}}\n",
+                             NULL);
+
+    cr_assert_str_eq(found, "model.yaml:1:1: unknown key `inputs`; did you mean `input`?\n"
+                            "model.yaml:4:6: unknown kind of layer `maxpool`; did you mean `maxpool2d`?\n"
+                            "model.yaml:5:15: flatten takes no arguments: write `flatten: {}`\n"
+                            "model.yaml:6:14: `out` is missing\n"
+                            "model.yaml:6:15: unknown key `outt`; did you mean `out`?");
+    free(found);
+}
+
 /* Behind a replaced word columns stay what they are in the file. */
 Test(model, places_survive_replacement)
 {

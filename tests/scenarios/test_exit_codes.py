@@ -82,6 +82,45 @@ def shapes_that_do_not_fit():
             f"{BASE}:8:3: `data`: an item is [60], but the model takes [1, 32, 32]; `padding` and the model's `input` must fit")
 
 
+def an_impossible_partition_names_only_numbers_that_would_do():
+    need = f"{BASE}:8:3: `data`: scheme iid: {{}} need more than the 3402 training items that there are; take {{}}"
+    refused(["--set", "data.samples_per_client=4000", BASE],
+            need.format("6 clients with samples_per_client 4000", "samples_per_client 567 or less"))
+    refused(["--set", "data.samples_per_client=200", "--clients", "3500", BASE],
+            need.format("3500 clients with samples_per_client 200", "at most 17 clients"))
+
+
+def a_model_folder_and_its_shapes():
+    """An error in config.yaml hides neither the network's errors nor that the data does not fit."""
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, "config.yaml"), "w") as config:
+            config.write("model_details:\n  model_id: X\n  colour: red\n")
+        with open(os.path.join(folder, "model.yaml"), "w") as network:
+            network.write("size: 3\ninput: [1, 8, 8]\nlayers:\n  - {flatten: {}}\n  - {linear: {out: 10}}\n")
+        folder = os.path.realpath(folder)
+        config_error = f"{folder}/config.yaml:3:3: unknown key `colour` in `model_details`"
+        arguments = ["--set", f"session.server_training_config.model_dir={folder}", BASE]
+        refused(arguments, config_error, f"{folder}/model.yaml:1:1: unknown key `size`")
+        with open(os.path.join(folder, "model.yaml"), "w") as network:
+            network.write("input: [1, 8, 8]\nlayers:\n  - {flatten: {}}\n  - {linear: {out: 10}}\n")
+        refused(arguments, config_error,
+                f"{BASE}:8:3: `data`: an item is [60], but the model takes [1, 8, 8]; `padding` and the model's `input` must "
+                "fit")
+
+
+def groups_of_wrong_shares_are_known_to_faults():
+    fleet = "fleet=[{group: a, share: 0.5}, {group: b, share: 0.6}]"
+    faults = "faults=[{round: 2, do: kill, clients: 2, group: b}, {round: 2, do: kill, clients: 2, group: c}]"
+    refused(["--set", fleet, "--set", faults, BASE],
+            f"--set {fleet}: `fleet`: the shares add to 1.1, not to 1",
+            f"--set {faults}: `group`: the fleet has no group `c`")
+
+
+def errors_in_the_optimizer():
+    option = "session.client_training_config.optimizer.args.lr=x"
+    refused(["--set", option, BASE], f"--set {option}: `lr` must be a number, found `x`")
+
+
 def missing_files():
     refused(["/nonexistent/scenario.yaml"], "cannot open /nonexistent/scenario.yaml: No such file or directory")
     refused(["--set", "session=null", "--set", "session_file=absent.yaml", BASE],
@@ -132,5 +171,6 @@ def an_asynchronous_session():
 
 
 main([a_false_expectation, quiet_says_only_what_went_wrong, every_error_at_once, errors_of_options_name_the_option,
-      an_impossible_partition, shapes_that_do_not_fit, missing_files, no_mosquitto, no_broker, a_folder_in_use,
-      a_session_in_a_file, an_asynchronous_session])
+      an_impossible_partition, an_impossible_partition_names_only_numbers_that_would_do, a_model_folder_and_its_shapes,
+      groups_of_wrong_shares_are_known_to_faults, errors_in_the_optimizer, shapes_that_do_not_fit, missing_files,
+      no_mosquitto, no_broker, a_folder_in_use, a_session_in_a_file, an_asynchronous_session])

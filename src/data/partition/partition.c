@@ -1,6 +1,26 @@
 #include "data/partition.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+
+/* The remedy names only numbers that would do. */
+static int too_few(size_t n, size_t num_clients, size_t samples_per_client, struct error *err)
+{
+    size_t samples = n / num_clients, clients = n / samples_per_client;
+    char remedy[128] = "";
+
+    if (samples && clients)
+        snprintf(remedy, sizeof remedy, "; take samples_per_client %zu or less, or at most %zu clients", samples,
+                 clients);
+    else if (samples)
+        snprintf(remedy, sizeof remedy, "; take samples_per_client %zu or less", samples);
+    else
+        snprintf(remedy, sizeof remedy, "; take at most %zu clients%s", clients ? clients : n,
+                 clients ? "" : " and samples_per_client 1");
+    return FAIL(err, ERR_INVALID,
+                "%zu clients with samples_per_client %zu need more than the %zu training items that there are%s",
+                num_clients, samples_per_client, n, remedy);
+}
 
 /* The pool: all items, or clients × samples_per_client of them at random. `index` is new, or NULL for all. */
 static int draw_pool(const struct dataset *dataset, size_t num_clients, size_t samples_per_client, struct rng *rng,
@@ -11,10 +31,7 @@ static int draw_pool(const struct dataset *dataset, size_t num_clients, size_t s
     *index = NULL;
     *pool = (struct data_view){.dataset = dataset, .num_items = n};
     if (samples_per_client > 0 && (__builtin_mul_overflow(num_clients, samples_per_client, &wanted) || wanted > n))
-        return FAIL(err, ERR_INVALID,
-                    "%zu clients with samples_per_client %zu need more than the %zu training items that there are; "
-                    "take samples_per_client %zu or less, or at most %zu clients",
-                    num_clients, samples_per_client, n, n / num_clients, n / samples_per_client);
+        return too_few(n, num_clients, samples_per_client, err);
     if (wanted == n)
         return OK;
     uint32_t *scratch = malloc(n * sizeof *scratch);
