@@ -27,6 +27,9 @@ struct link_reply {
 
 typedef void (*link_callback)(void *context, struct link_reply *reply);
 
+/* What an echo sends, and what must come back. */
+#define LINK_ECHO_TEXT "flosim"
+
 /* Each request slot: OK and then exactly one callback, never from within the call; or a status < 0 and no callback. */
 struct link_ops {
     const char *name;

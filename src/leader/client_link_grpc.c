@@ -92,7 +92,7 @@ static int start(struct client_link *link, enum edge_method method, struct blob 
 static int echo(struct client_link *link, double timeout_s, link_callback done, void *context)
 {
     struct blob *head;
-    int status = edge_encode_text("flosim", &head, NULL);
+    int status = edge_encode_text(LINK_ECHO_TEXT, &head, NULL);
 
     return status == OK ? start(link, EDGE_ECHO, head, NULL, timeout_s, done, context) : status;
 }

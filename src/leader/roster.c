@@ -397,6 +397,39 @@ struct echo {
     char endpoint[ENDPOINT_MAX]; /* an answer of an old address says nothing about the new one */
 };
 
+enum { ECHO_SHOWN = 80 };
+
+/* The beginning of a stranger's text, fit for logs and JSON. */
+static void printable(const char *text, char out[ECHO_SHOWN])
+{
+    size_t n = 0;
+
+    for (; text[n] && n + 1 < ECHO_SHOWN; n++)
+        out[n] = text[n] >= ' ' && text[n] < 127 ? text[n] : '?';
+    out[n] = '\0';
+}
+
+/* Who answers something else is no client, whatever listens there. */
+static void check_echo(const struct roster *roster, const struct roster_client *client, struct link_reply *reply)
+{
+    struct text_message message = {0};
+    struct error err = ERROR_INIT;
+    int status = edge_decode_text(reply->body, &message, &err);
+
+    if (status != OK) {
+        FAIL(&reply->error, status, "its answer to an echo is no message: %s", err.message);
+    } else if (strcmp(message.text, LINK_ECHO_TEXT) != 0) {
+        char text[ECHO_SHOWN];
+
+        printable(message.text, text);
+        FAIL(&reply->error, ERR_CORRUPT, "it answers an echo of \"%s\" with \"%s\"", LINK_ECHO_TEXT, text);
+    }
+    if (reply->error.status != OK)
+        log_write(roster->log, LOG_WARN, "roster", "client %s is not reachable at %s: %s", client->id,
+                  client->advert.endpoint, reply->error.message);
+    edge_arena_free(message.arena);
+}
+
 static void echo_done(void *context, struct link_reply *reply)
 {
     struct echo *echo = context;
@@ -404,6 +437,8 @@ static void echo_done(void *context, struct link_reply *reply)
     bool same = strcmp(echo->endpoint, client->advert.endpoint) == 0;
 
     client->echoes--;
+    if (reply->error.status == OK && same)
+        check_echo(echo->roster, client, reply);
     if (reply->error.status != OK && reply->error.status != ERR_CANCELLED && same)
         roster_lost_contact(echo->roster, client, reply->error.message);
     if (!same && client->active && client->echoes == 0)

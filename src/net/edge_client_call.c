@@ -84,6 +84,29 @@ static void start_sending(struct edge_request *request, struct blob *head, struc
 
 /* --- end --- */
 
+/* The name of a code that no status of ours says in words: its sentence, often a stranger's, may not tell it. */
+static const char *code_prefix(int code)
+{
+    switch (code) {
+    case GRPC_STATUS_UNKNOWN:
+        return "UNKNOWN: ";
+    case GRPC_STATUS_ALREADY_EXISTS:
+        return "ALREADY_EXISTS: ";
+    case GRPC_STATUS_PERMISSION_DENIED:
+        return "PERMISSION_DENIED: ";
+    case GRPC_STATUS_ABORTED:
+        return "ABORTED: ";
+    case GRPC_STATUS_OUT_OF_RANGE:
+        return "OUT_OF_RANGE: ";
+    case GRPC_STATUS_UNIMPLEMENTED:
+        return "UNIMPLEMENTED: ";
+    case GRPC_STATUS_UNAUTHENTICATED:
+        return "UNAUTHENTICATED: ";
+    default:
+        return "";
+    }
+}
+
 static void describe_failure(struct edge_request *request, struct error *err)
 {
     char *details = grpc_slice_to_c_string(request->details);
@@ -91,10 +114,8 @@ static void describe_failure(struct edge_request *request, struct error *err)
 
     if (!request->code)
         FAIL(err, status, "the peer answered without a message");
-    else if (!*details)
-        FAIL(err, status, "%s", status_text(status));
     else
-        FAIL(err, status, "%s", details);
+        FAIL(err, status, "%s%s", code_prefix((int)request->code), *details ? details : status_text(status));
     one_line(err->message);
     gpr_free(details);
 }

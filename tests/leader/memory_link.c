@@ -128,14 +128,14 @@ static bool is_dead(const struct memory_client *client)
     return client->behaviour == DIES && client->trainings > 0;
 }
 
-static int reply_text(struct memory_link *link, link_callback done, void *context)
+static int reply_text(struct memory_link *link, const char *text, link_callback done, void *context)
 {
     struct error gone = failure(ERR_UNAVAILABLE, "connection refused");
     struct blob *body = NULL;
 
     if (is_dead(link->client))
         return start(link, NULL, &gone, 0, done, context, false);
-    assert(edge_encode_text("ok", &body, NULL) == OK);
+    assert(edge_encode_text(text, &body, NULL) == OK);
     return start(link, body, NULL, 0, done, context, false);
 }
 
@@ -143,7 +143,9 @@ static int echo(struct client_link *base, double timeout_s, link_callback done, 
 {
     (void)timeout_s;
     link_of(base)->client->echoes++;
-    return reply_text(link_of(base), done, context);
+    if (link_of(base)->client->behaviour == MISHEARS)
+        return reply_text(link_of(base), "flosin\nor so", done, context);
+    return reply_text(link_of(base), LINK_ECHO_TEXT, done, context);
 }
 
 static int send_model(struct client_link *base, const char *model_id, const char *file_name, struct blob *data,
@@ -152,7 +154,7 @@ static int send_model(struct client_link *base, const char *model_id, const char
     (void)timeout_s;
     assert(*model_id && *file_name && data);
     link_of(base)->client->files++;
-    return reply_text(link_of(base), done, context);
+    return reply_text(link_of(base), "ok", done, context);
 }
 
 static int benchmark(struct client_link *base, const struct bench_request *request, double timeout_s,
@@ -274,7 +276,7 @@ static int abort_work(struct client_link *base, const struct abort_request *requ
 {
     (void)request;
     link_of(base)->client->aborts++;
-    return reply_text(link_of(base), done, context);
+    return reply_text(link_of(base), "ok", done, context);
 }
 
 /* As gRPC does it: what is open is answered soon, with a cancellation. */

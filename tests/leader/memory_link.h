@@ -15,6 +15,7 @@ enum behaviour {
     SENDS_NAN,     /* weights that are not finite */
     BRAGS,         /* more samples than it advertised */
     SENDS_GARBAGE, /* bytes that are no message */
+    MISHEARS,      /* echoes another text */
     WRONG_SHAPE,   /* weights of another layout */
 };
 

@@ -2,8 +2,11 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "memory_link.h"
+#include "util/log.h"
 
 /* A clock that the test moves. */
 static uint64_t test_now_ns;
@@ -21,6 +24,8 @@ static double wall_s(const struct clock *clock)
 }
 
 static const struct clock test_clock = {now_ns, wall_s};
+
+static struct log test_log = {.fd = -1}; /* nowhere */
 
 struct fixture {
     struct loop *loop;
@@ -80,7 +85,7 @@ static void set_up_with(struct fixture *fixture, size_t max_clients, size_t max_
     fixture->net =
         (struct memory_net){.loop = fixture->loop, .layout = &fixture->layout, .clients = fixture->clients, .n = 3};
     factory = memory_link_factory(&fixture->net);
-    cr_assert_eq(roster_new(&fixture->roster, &options, &factory, fixture->loop, NULL, NULL), OK);
+    cr_assert_eq(roster_new(&fixture->roster, &options, &factory, fixture->loop, &test_log, NULL), OK);
     fixture->listener.changed = changed;
     roster_listen(fixture->roster, &fixture->listener);
     loop_timer_init(&fixture->pause, stop);
@@ -214,6 +219,28 @@ Test(roster, a_failed_echo_makes_inactive)
     pass_time(&fixture, 0.1);
     cr_assert_eq(roster_num_active(fixture.roster), 0);
     cr_assert(strstr(roster_at(fixture.roster, 0)->reason, "connection refused"));
+    tear_down(&fixture);
+}
+
+Test(roster, another_text_than_the_one_sent_is_no_echo)
+{
+    struct fixture fixture;
+
+    char line[512] = "";
+    int fd = memfd_create("log", MFD_CLOEXEC);
+
+    log_init(&test_log, fd, LOG_WARN, "leader", NULL);
+    set_up(&fixture);
+    fixture.clients[0].behaviour = MISHEARS;
+    advertise(&fixture, 0);
+    pass_time(&fixture, 0.1);
+    cr_assert_eq(roster_num_active(fixture.roster), 0);
+    cr_assert(pread(fd, line, sizeof line - 1, 0) > 0, "nothing is logged");
+    cr_assert(strstr(line, "client c2 is not reachable at 10.0.0.1:5000: it answers an echo of \"flosim\" with "
+                           "\"flosin?or so\"\n"),
+              "%s", line);
+    close(fd);
+    cr_assert_str_eq(roster_at(fixture.roster, 0)->reason, "it answers an echo of \"flosim\" with \"flosin?or so\"");
     tear_down(&fixture);
 }
 

@@ -79,7 +79,7 @@ static void check_abort(struct outcome *outcome)
 
     CHECK(edge_encode_abort_request(&(struct abort_request){.session_id = "s"}, &head, NULL) == OK, "out of memory");
     call(outcome, EDGE_ABORT, head, NULL);
-    expect_failure(outcome, ERR_UNIMPLEMENTED, "");
+    expect_failure(outcome, ERR_UNIMPLEMENTED, "UNIMPLEMENTED: ");
 }
 
 /* No reply without weights may be large, however well it is packed. */
