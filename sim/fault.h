@@ -23,6 +23,7 @@ struct fault_world {
     int (*start_client)(void *context, size_t client, struct error *err);
     /* A line for the person who watches. */
     void (*say)(void *context, const char *line);
+    void (*warn)(void *context, const char *line); /* also for the one who wants it quiet */
     void *context;
     double halt_limit_s;   /* after so long a victim must have come to its halt: the leader waits no longer itself */
     double notice_limit_s; /* after so long the leader must have noticed anything */

@@ -112,6 +112,46 @@ static void say_it(const struct strike *strike)
     world->say(world->context, line);
 }
 
+/* Clients of the fault's round, or that run, whom it might have struck if no other fault had them. */
+static size_t num_there(const struct strike *strike)
+{
+    const struct fault_world *world = strike->setting->world;
+    int group = strike->plan->whom.group;
+    size_t n = 0;
+
+    for (size_t i = 0; i < world->num_clients; i++) {
+        bool there = strike->plan->by_round
+                         ? atomic_load(&shared_client(world->shared, i)->selected_round) == strike->plan->round
+                         : world->clients[i].state == PROCESS_RUNNING;
+
+        n += there && (group < 0 || fleet_group_of(strike->setting->fleet, i) == group);
+    }
+    return n;
+}
+
+/* "fault 1: 5 clients asked for, only 3 train in round 3" */
+static void warn_of_few(const struct strike *strike, size_t num_there)
+{
+    const struct fault_plan *plan = strike->plan;
+    const struct fault_world *world = strike->setting->world;
+    char line[256], when[64] = "";
+
+    if (plan->whom.kind != WHOM_COUNT || strike->num_victims >= plan->whom.count)
+        return;
+    if (plan->by_round)
+        snprintf(when, sizeof when, " in round %" PRId64, plan->round + 1);
+    snprintf(line, sizeof line, "fault %zu: %zu clients%s asked for, only %zu %s%s", strike->index + 1,
+             plan->whom.count, plan->whom.group < 0 ? "" : " of its group", strike->num_victims,
+             num_there > strike->num_victims ? "are left by other faults"
+             : plan->by_round                ? "train"
+                                             : "run",
+             when);
+    world->warn(world->context, line);
+    event_log_write(strike->setting->events, "fault-short",
+                    json_pack("{s:I, s:s, s:I, s:I}", "fault", (json_int_t)strike->index + 1, "do", plan->ops->name,
+                              "wanted", (json_int_t)plan->whom.count, "struck", (json_int_t)strike->num_victims));
+}
+
 static void strike_one(struct strike *strike, struct strike_victim *victim)
 {
     struct fault_world *world = strike->setting->world;
@@ -130,6 +170,7 @@ static void strike_one(struct strike *strike, struct strike_victim *victim)
 void strike_begin(struct strike *strike)
 {
     strike->began = true;
+    warn_of_few(strike, num_there(strike));
     say_it(strike);
     for (size_t i = 0; i < strike->num_victims; i++)
         strike_one(strike, &strike->victims[i]);

@@ -15,6 +15,13 @@ static void say(void *context, const char *line)
     progress_say(&s->progress, "%s", line);
 }
 
+static void warn(void *context, const char *line)
+{
+    struct simulation *s = context;
+
+    progress_warn(&s->progress, "%s", line);
+}
+
 /* The leader takes so long at most to miss somebody who says nothing; and a minute for a busy machine. */
 static double notice_limit_s(const struct heartbeat_keys *heartbeat)
 {
@@ -30,6 +37,7 @@ static int make_faults(struct simulation *s, struct error *err)
         .num_clients = s->num_clients,
         .start_client = simulation_start_client,
         .say = say,
+        .warn = warn,
         .context = s,
         .halt_limit_s = HALT_LIMIT_S,
         .notice_limit_s = notice_limit_s(&s->scenario.keys.heartbeat),

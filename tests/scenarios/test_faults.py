@@ -27,6 +27,17 @@ def kill_is_for_good():
         require(len(run.events("fault-strikes")) == 2, "the victims are not in events.jsonl")
 
 
+def fewer_train_than_were_asked_for():
+    with Run(BASE, "--set", "faults=[{round: 3, do: kill, clients: 5}]", "--set",
+             "session.session_config.client_selection=fedavg", "--set",
+             "session.session_config.client_selection_args={client_fraction: 0.5}", "--set", "expect=[]") as run:
+        run.expect_exit(0)
+        line = "flosim: warning: fault 1: 5 clients asked for, only 3 train in round 3\n"
+        require(line in run.text, run.text)
+        require(len(run.events("fault-strikes")) == 3, "not all that train were struck")
+        require([(e["wanted"], e["struck"]) for e in run.events("fault-short")] == [(5, 3)], run.file("events.jsonl"))
+
+
 def kill_for_a_time():
     with Run(BASE, "--set", "faults=[{round: 2, do: kill, clients: [3], for: 10ms}, {round: 3, do: restart, clients: [1]}]",
              "--set", "session.server_training_config.num_training_rounds=200", "--set", "expect=[]") as run:
@@ -126,7 +137,8 @@ def a_fault_that_never_strikes_is_told():
         require("1 fault(s) never struck" in run.text, run.text)
 
 
-main([no_fault, kill_is_for_good, kill_for_a_time, restart_comes_back_in_the_same_round, stop_for_a_time_loses_nothing,
+main([no_fault, kill_is_for_good, fewer_train_than_were_asked_for, kill_for_a_time,
+      restart_comes_back_in_the_same_round, stop_for_a_time_loses_nothing,
       a_stopped_client_is_missed, at_a_time, several_in_one_round_strike_different_clients,
       two_faults_of_one_round_share_a_victim, two_restarts_of_one_client_are_one,
       a_stop_and_a_restart_of_one_client, a_stopped_victim_holds_no_barrier, an_interrupt_ends_a_barrier, victims_without_a_slot_get_theirs, a_fault_that_never_strikes_is_told])
