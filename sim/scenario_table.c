@@ -43,7 +43,7 @@ static const struct param recorded_rows[] = {
     {.name = "flosim", .type = PARAM_STRING, .offset = RECORDED(flosim), .help = "Version of flosim."},
     {.name = "openblas", .type = PARAM_STRING, .offset = RECORDED(openblas), .help = "Version of OpenBLAS."},
     {.name = "kernels", .type = PARAM_STRING, .offset = RECORDED(kernels),
-     .help = "OpenBLAS' kernel set on this machine."},
+     .help = "Kernel set of the training engine, and of OpenBLAS where it counts; FLOSIM_KERNELS=avx512|avx2|generic asks for one."},
     {.name = "grpc", .type = PARAM_STRING, .offset = RECORDED(grpc), .help = "Version of gRPC."},
     {.name = "machine", .type = PARAM_STRING, .offset = RECORDED(machine), .help = "Architecture."},
 };

@@ -3,14 +3,27 @@
 #include <cblas.h>
 #include <errno.h>
 #include <grpc/grpc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "nn/kernels/kernels.h"
 #include "sim/scenario.h"
 #include "util/fs.h"
 
-/* The kernel set decides in which order a sum is taken, so it belongs to what repeats a run. */
+/* The kernel set decides in which order a sum is taken, so it belongs to what repeats a run: the engine's own, and
+ * OpenBLAS' where the engine's leaves large products to it. */
+static char *kernel_set(void)
+{
+    const char *own = kernels_best()->name;
+    char *text = NULL;
+
+    if (!strcmp(own, "avx512"))
+        return strdup(own);
+    return asprintf(&text, "%s, OpenBLAS %s", own, openblas_get_corename()) < 0 ? NULL : text;
+}
+
 int recorded_fill(struct recorded_keys *out, struct error *err)
 {
     struct utsname machine;
@@ -19,7 +32,7 @@ int recorded_fill(struct recorded_keys *out, struct error *err)
     memset(out, 0, sizeof *out);
     out->flosim = strdup(FLOSIM_VERSION);
     out->openblas = strdup(openblas_get_config());
-    out->kernels = strdup(openblas_get_corename());
+    out->kernels = kernel_set();
     out->grpc = strdup(grpc_version_string());
     out->machine = strdup(machine.machine);
     if (out->flosim && out->openblas && out->kernels && out->grpc && out->machine)
