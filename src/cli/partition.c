@@ -483,7 +483,7 @@ static int run(int argc, char **argv)
 
 const struct command command_partition = {
     .name = "partition",
-    .summary = "Split a data set into one folder per client",
+    .summary = "split a data set into one folder per client",
     .help = help,
     .run = run,
 };
