@@ -1,6 +1,6 @@
 /* Makes the planned faults happen. The supervisor's thread only.
  *
- * Faults of one round form a barrier (DESIGN 5.3). The leader halts when it has selected clients for the round
+ * Faults of one round form a barrier. The leader halts when it has selected clients for the round
  * ("leader.selected"); victims are chosen among them and their "worker.training" is armed, and the leader's
  * "leader.training", where it will not end the round. Each victim halts after its first mini-batch; when all have, the
  * fault strikes, and the leader goes on once its roster shows the effect. So the same clients fail at the same point of

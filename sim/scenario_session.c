@@ -55,11 +55,26 @@ static struct yaml_node key_of(struct yaml_node session, const char *section, co
     return yaml_get(yaml_get(session, section), key);
 }
 
+/* The installed model of that name: `../models/LeNet5` in a copy of an installed scenario means it. */
+static char *installed_model(const char *folder)
+{
+    const char *slash = strrchr(folder, '/'), *name = slash ? slash + 1 : folder;
+    char *found = fs_is_component(name) ? fs_join(FLOSIM_DATADIR "/models", name) : NULL;
+
+    if (found && fs_is_dir(found))
+        return found;
+    free(found);
+    return NULL;
+}
+
 /* A folder is put into the session as an absolute path, so that the resolved scenario finds it from anywhere. One that
  * is not found is left for session_check to complain of. */
 static void find_folder(const struct scenario *s, char **folder)
 {
     char *found = *folder ? scenario_find(s, *folder) : NULL;
+
+    if (*folder && !found)
+        found = installed_model(*folder);
     char *absolute = found ? realpath(found, NULL) : NULL;
 
     free(found);

@@ -64,7 +64,7 @@ struct simulation {
 };
 
 /* Run it; everything that a person needs to know is on the terminal, everything else in the folder. Returns the exit
- * code (DESIGN 5.3). */
+ * code. */
 int simulation_run(const struct run_options *options);
 
 /* What runs in the children (process_entry). */

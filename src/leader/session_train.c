@@ -3,7 +3,7 @@
 
 #include "leader/session_internal.h"
 
-/* DESIGN: min(grpc.timeout_s, train_timeout x ceil(training / slots) + an allowance for transfer). */
+/* At most min(grpc.timeout_s, train_timeout x ceil(training / slots) + an allowance for transfer). */
 static double deadline_s(const struct session *session)
 {
     const struct session_config *config = &session->setup->config;
