@@ -1,4 +1,4 @@
-/* YAML (and JSON, its subset) as a tree with positions, on libyaml's document API.
+/* YAML (and JSON, its subset) as a tree with positions, built from libyaml's events (yaml_build.c).
  * A document is immutable and reference counted; nodes are small values that keep no reference of their own.
  * Bounds: 16 MiB of text, 64 levels, 200,000 nodes; aliases are refused. A duplicate key is an error. Several
  * documents in a file are an error. */
