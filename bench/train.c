@@ -118,7 +118,7 @@ static void run_batch(struct bench *b, bool train)
 {
     if (train)
         train_step(b->model, b->ws, losses[0], b->optimizer, b->params, b->grads, b->x,
-                   (struct targets){.labels = b->labels}, b->batch, NULL);
+                   (struct targets){.labels = b->labels}, b->batch, NULL, &(struct loss_sums){0});
     else
         model_forward(b->model, b->ws, b->params, b->x, b->batch, false, NULL);
 }

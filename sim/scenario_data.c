@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "config/fit.h"
 #include "leader/session_check.h"
 #include "nn/model.h"
 #include "sim/scenario.h"
@@ -38,12 +39,12 @@ static int check_model(const struct scenario *scenario, const struct scenario_da
 {
     struct model *model =
         session_model_load(&scenario->session, scenario->session.server_training_config.model_dir, diags);
-    int64_t item[DATA_MAX_DIMS];
-    int num_dims = dataset_shape(&data->pair.train, item), status = ERR_INVALID;
+    const char *loss = scenario->session.client_training_config.loss_function;
     struct error err = ERROR_INIT;
+    int status = ERR_INVALID;
 
     if (model)
-        status = model_check_items(model, num_dims, item, data->pair.train.num_classes, &err);
+        status = fit_check(model, loss_find(loss ? loss : "crossentropy"), &data->pair.train, &err);
     if (model && status)
         complain(scenario, diags, &err);
     model_free(model);

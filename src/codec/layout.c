@@ -46,8 +46,7 @@ static int layout_count(const char *name, int num_dims, const int64_t *dims, siz
     return OK;
 }
 
-static int layout_check(const struct layout *layout, const char *name, enum tensor_role role, int num_dims,
-                        struct error *err)
+static int layout_check(const struct layout *layout, const char *name, int num_dims, struct error *err)
 {
     if (!*name || strlen(name) >= TENSOR_NAME_MAX)
         return FAIL(err, ERR_INVALID, "a tensor's name must have 1 to %d bytes: `%.40s`", TENSOR_NAME_MAX - 1, name);
@@ -55,9 +54,20 @@ static int layout_check(const struct layout *layout, const char *name, enum tens
         return FAIL(err, ERR_INVALID, "tensor %s: %d dimensions; at most %d", name, num_dims, TENSOR_MAX_DIMS);
     if (layout_find(layout, name))
         return FAIL(err, ERR_EXISTS, "two tensors are called %s", name);
-    if (role == TENSOR_PARAMETER && layout->num_parameters != layout->num_floats)
-        return FAIL(err, ERR_INTERNAL, "parameter %s comes after a buffer", name);
     return OK;
+}
+
+/* A parameter that comes after buffers pushes them back: parameters lie first in the block. */
+static void layout_place(struct layout *layout, struct tensor_info *tensor)
+{
+    tensor->offset = tensor->role == TENSOR_PARAMETER ? layout->num_parameters : layout->num_floats;
+    layout->num_floats += tensor->count;
+    if (tensor->role != TENSOR_PARAMETER)
+        return;
+    layout->num_parameters += tensor->count;
+    for (struct tensor_info *t = layout->tensors; t < tensor; t++)
+        if (t->role == TENSOR_BUFFER)
+            t->offset += tensor->count;
 }
 
 int layout_add(struct layout *layout, const char *name, enum tensor_role role, bool is_i64, int num_dims,
@@ -65,7 +75,7 @@ int layout_add(struct layout *layout, const char *name, enum tensor_role role, b
 {
     struct tensor_info *tensor;
     size_t count = 0;
-    int status = layout_check(layout, name, role, num_dims, err);
+    int status = layout_check(layout, name, num_dims, err);
 
     if (status == OK)
         status = layout_count(name, num_dims, dims, &count, err);
@@ -84,11 +94,8 @@ int layout_add(struct layout *layout, const char *name, enum tensor_role role, b
     tensor->num_dims = num_dims;
     for (int i = 0; i < num_dims; i++)
         tensor->dims[i] = dims[i];
-    tensor->offset = layout->num_floats;
     tensor->count = count;
-    layout->num_floats += count;
-    if (role == TENSOR_PARAMETER)
-        layout->num_parameters += count;
+    layout_place(layout, tensor);
     return OK;
 }
 

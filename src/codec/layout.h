@@ -33,7 +33,8 @@ struct layout {
 void layout_init(struct layout *layout);
 void layout_fini(struct layout *layout);
 
-/* Append a tensor; offsets are given in order, so add all parameters before the first buffer. */
+/* Append a tensor. Parameters lie before buffers in the block, whatever the order they are added in, so offsets are
+ * final once all tensors are there. */
 int layout_add(struct layout *layout, const char *name, enum tensor_role role, bool is_i64, int num_dims,
                const int64_t *dims, struct error *err);
 

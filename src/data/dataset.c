@@ -86,6 +86,7 @@ int dataset_alloc(struct dataset *dataset, bool with_groups, struct dataset_fill
     fill->groups = with_groups ? (int32_t *)(void *)(memory + groups_at) : NULL;
     dataset->x = fill->x;
     dataset->labels = fill->labels;
+    dataset->num_targets = 1;
     dataset->groups = fill->groups;
     return OK;
 }
@@ -105,12 +106,19 @@ void dataset_fini(struct dataset *dataset)
     memset(dataset, 0, sizeof *dataset);
 }
 
+bool dataset_has_classes(const struct dataset *dataset)
+{
+    return dataset->labels && dataset->num_targets == 1 && dataset->num_classes > 0 && dataset->vocabulary == 0;
+}
+
 void data_label_shares(const struct data_view *view, double *share)
 {
     const struct dataset *dataset = view->dataset;
 
     for (int32_t c = 0; c < dataset->num_classes; c++)
         share[c] = 0.0;
+    if (!dataset_has_classes(dataset))
+        return;
     for (size_t i = 0; i < view->num_items; i++)
         share[dataset->labels[view->index ? view->index[i] : i]] += 1.0;
     for (int32_t c = 0; c < dataset->num_classes && view->num_items > 0; c++)

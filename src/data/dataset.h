@@ -13,7 +13,7 @@
 
 enum { DATA_MAX_DIMS = 4 };
 
-enum data_type { DATA_U8, DATA_F32 };
+enum data_type { DATA_U8, DATA_F32, DATA_I32 /* tokens; never transformed */ };
 
 struct transform {
     float scale, mean, std; /* value = (raw * scale - mean) / std */
@@ -28,7 +28,13 @@ struct dataset {
     size_t item_size;            /* raw values of an item */
     enum data_type type;
     const void *x;         /* [num_items, item_size] */
-    const int32_t *labels; /* [num_items] */
+    const int32_t *labels; /* [num_items, num_targets]; NULL where `values` are given */
+    const float *values;   /* [num_items, num_targets]: what to predict where that is no class; else NULL */
+    size_t num_targets;    /* labels or values of one item; 1 except for sequences and forecasts */
+    /* Items cut out of one long row (windows of text, of a series): item i begins at raw value starts[i] of x, and its
+     * targets at starts[i] of labels or values. NULL: items lie one after the other. */
+    const uint32_t *starts;
+    int64_t vocabulary;    /* of tokens (DATA_I32); 0: not tokens */
     const int32_t *groups; /* [num_items]: the natural client of each item; NULL where the data has none */
     int32_t num_classes;
     struct transform transform;
@@ -63,10 +69,13 @@ struct data_view {
     size_t num_items;
 };
 
-/* Fill x [count, shape] and labels [count] with the view's items order[first], order[first + 1] … (order NULL: first,
- * first + 1, …). Allocates nothing. */
+/* Does a label tell what an item is? Schemes that deal by label need it. */
+bool dataset_has_classes(const struct dataset *dataset);
+
+/* Fill x [count, shape] and labels or values [count, num_targets] (whichever the data has; the other may be NULL) with
+ * the view's items order[first], order[first + 1] … (order NULL: first, first + 1, …). Allocates nothing. */
 void data_gather(const struct data_view *view, const uint32_t *order, size_t first, size_t count, float *x,
-                 int32_t *labels);
+                 int32_t *labels, float *values);
 
 /* Fractions of each label in the view: fills share [num_classes]. */
 void data_label_shares(const struct data_view *view, double *share);

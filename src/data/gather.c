@@ -1,5 +1,6 @@
 /* Gathering a batch: the one place where raw values become inputs. It runs in every training step, so it allocates
  * nothing and takes no decision per pixel: U8 goes through a table of 256 values, a border is filled row by row. */
+#include <string.h>
 #include <unistd.h>
 
 #include "data/dataset.h"
@@ -121,7 +122,8 @@ static void picker_init(struct picker *picker, const struct data_view *view, con
 static const void *picker_item(struct picker *picker, size_t item)
 {
     const struct dataset *dataset = picker->dataset;
-    const char *mapped = (const char *)dataset->x + item * picker->item_bytes;
+    size_t at_value = dataset->starts ? dataset->starts[item] : item * dataset->item_size;
+    const char *mapped = (const char *)dataset->x + at_value * data_type_size(dataset->type);
 
     if (!picker->through_file)
         return mapped;
@@ -130,8 +132,24 @@ static const void *picker_item(struct picker *picker, size_t item)
     return got == (ssize_t)picker->item_bytes ? picker->copy : mapped;
 }
 
+static void copy_i32(float *restrict out, const int32_t *restrict raw, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = (float)raw[i];
+}
+
+static void copy_targets(const struct dataset *dataset, size_t item, int32_t *labels, float *values)
+{
+    size_t n = dataset->num_targets, at = dataset->starts ? dataset->starts[item] : item * n;
+
+    if (dataset->values)
+        memcpy(values, dataset->values + at, n * sizeof *values);
+    else
+        memcpy(labels, dataset->labels + at, n * sizeof *labels);
+}
+
 void data_gather(const struct data_view *view, const uint32_t *order, size_t first, size_t count, float *x,
-                 int32_t *labels)
+                 int32_t *labels, float *values)
 {
     const struct dataset *dataset = view->dataset;
     struct geometry g = geometry_of(dataset);
@@ -147,8 +165,11 @@ void data_gather(const struct data_view *view, const uint32_t *order, size_t fir
         float *out = x + i * g.out_size;
         if (dataset->type == DATA_U8)
             shape_u8(&g, raw, table, out);
+        else if (dataset->type == DATA_I32)
+            copy_i32(out, raw, g.out_size);
         else
             shape_f32(&g, raw, &dataset->transform, out);
-        labels[i] = dataset->labels[item];
+        copy_targets(dataset, item, labels ? labels + i * dataset->num_targets : NULL,
+                     values ? values + i * dataset->num_targets : NULL);
     }
 }

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "config/fit.h"
 #include "leader/validator.h"
 #include "nn/loss.h"
 #include "nn/model.h"
@@ -14,16 +15,21 @@ struct model_validator {
     int batch, threads;
 };
 
-static void fetch(const void *context, size_t first, size_t count, float *x, int32_t *labels)
+static void fetch(const void *context, size_t first, size_t count, float *x, int32_t *labels, float *values)
 {
-    data_gather(context, NULL, first, count, x, labels);
+    data_gather(context, NULL, first, count, x, labels, values);
 }
 
 static int run(struct validator *base, const float *weights, bool (*stop)(const void *context),
                const void *stop_context, struct validation_figures *out, struct error *err)
 {
     struct model_validator *self = CONTAINER_OF(base, struct model_validator, base);
-    struct batch_source source = {self->data.view->num_items, fetch, self->data.view};
+    struct batch_source source = {
+        .num_items = self->data.view->num_items,
+        .has_values = self->data.view->dataset->values,
+        .fetch = fetch,
+        .context = self->data.view,
+    };
     struct evaluation figures;
     int status = evaluate(self->model, self->loss, weights, &source, self->batch, self->threads, stop, stop_context,
                           &figures, err);
@@ -43,14 +49,14 @@ static void free_validator(struct validator *base)
     free(self);
 }
 
-static int check_data(const struct model *model, const struct data_view *view, struct error *err)
+static int check_data(const struct model *model, const struct loss_ops *loss, const struct data_view *view,
+                      struct error *err)
 {
-    int64_t item[DATA_MAX_DIMS];
-    int num_dims = dataset_shape(view->dataset, item), status;
+    int status;
 
     if (view->num_items == 0)
         return FAIL(err, ERR_INVALID, "the validation data %s is empty", view->dataset->name);
-    status = model_check_items(model, num_dims, item, view->dataset->num_classes, err);
+    status = fit_check(model, loss, view->dataset, err);
     if (status != OK)
         error_context(err, status, "the validation data %s", view->dataset->name);
     return status;
@@ -60,7 +66,7 @@ int validator_model_new(struct model *model, const struct loss_ops *loss, const 
                         int threads, struct validator **out, struct error *err)
 {
     struct model_validator *self = malloc(sizeof *self);
-    int status = self ? check_data(model, data->view, err) : FAIL(err, ERR_MEMORY, "no memory for validation");
+    int status = self ? check_data(model, loss, data->view, err) : FAIL(err, ERR_MEMORY, "no memory for validation");
 
     *out = NULL;
     if (status != OK) {

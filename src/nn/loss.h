@@ -1,7 +1,9 @@
-/* Losses: a pluggable kind. Names are Flotilla's (crossentropy first). The value is the mean over the batch. */
+/* Losses: a pluggable kind, with Flotilla's names. The value is the mean over predictions (over their values too where
+ * targets are values, as PyTorch's `mean`). */
 #ifndef FLOSIM_NN_LOSS_H
 #define FLOSIM_NN_LOSS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,18 +12,34 @@
 /* What a batch should have given: class numbers, or values. One of them is NULL. Every label must be in [0, O): whoever
  * brings model and data together has checked that the data has no more classes than the model has outputs. */
 struct targets {
-    const int32_t *labels; /* [N] (later [N, T]) */
+    const int32_t *labels; /* [N] */
     const float *values;   /* [N, O] */
+};
+
+/* Sums over predictions, so that means over a data set are exact. */
+struct loss_sums {
+    double loss;
+    int64_t predictions;
+    int64_t correct;       /* where the loss counts them */
+    double absolute_error; /* of values; each prediction's mean over its O */
+    double squared_error;
 };
 
 struct loss_ops {
     const char *name;
-    /* y [N, O]; fills gy [N, O] with d(mean loss)/dy unless NULL; returns the SUM over the batch (so that means over a
-     * data set are exact); counts correct predictions into *correct where that means something. */
-    double (*evaluate)(const float *y, struct targets target, int N, size_t O, float *gy, int64_t *correct);
+    const char *help;
+    bool wants_values;   /* targets are values; labels are turned into them by targets_from_labels */
+    bool counts_correct; /* accuracy means something */
+    /* N predictions (samples, or samples x time steps), y [N, O]; fills gy [N, O] with d(mean loss)/dy unless NULL;
+     * adds to *sums. */
+    void (*evaluate)(const float *y, struct targets target, size_t N, size_t O, float *gy, struct loss_sums *sums);
 };
 
 extern const struct loss_ops *const losses[]; /* NULL-terminated */
 const struct loss_ops *loss_find(const char *name);
+
+/* Labels as values: the label itself where O is 1, else 1 for the label's class and 0 elsewhere. Fills values [N, O].
+ */
+void targets_from_labels(const int32_t *labels, size_t N, size_t O, float *values);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/loss.h"
 #include "nn/network.h"
 #include "util/fs.h"
 #include "util/params.h"
@@ -18,7 +19,7 @@ struct description { /* the top level of model.yaml */
 // clang-format off
 static const struct param rows[] = {
     {.name = "input", .type = PARAM_NODE, .offset = offsetof(struct description, input), .flags = PARAM_REQUIRED,
-     .help = "Shape of one sample: [C, H, W] or [D]."},
+     .help = "Shape of one sample: [C, H, W], [T, D] or [D]; or `tokens: {length: T, vocabulary: V}` for text."},
     {.name = "args", .type = PARAM_NODE, .offset = offsetof(struct description, args),
      .help = "Defaults of the model_args that stand in the file as $(name)."},
     {.name = "layers", .type = PARAM_NODE, .offset = offsetof(struct description, layers), .flags = PARAM_REQUIRED,
@@ -48,7 +49,39 @@ static bool read_size(struct yaml_node node, int64_t *size)
            *size > 0 && *size <= LAYER_MAX_VALUES;
 }
 
-static int read_input(struct yaml_node node, struct shape *shape, struct diags *diags)
+struct tokens {
+    int64_t length, vocabulary;
+};
+
+// clang-format off
+static const struct param token_rows[] = {
+    {.name = "length", .type = PARAM_INT, .offset = offsetof(struct tokens, length), .flags = PARAM_REQUIRED, .min = 1, .max = 1 << 20,
+     .help = "Tokens of one sample (T)."},
+    {.name = "vocabulary", .type = PARAM_INT, .offset = offsetof(struct tokens, vocabulary), .flags = PARAM_REQUIRED, .min = 1, .max = 1 << 24,
+     .help = "How many different tokens there are."},
+};
+// clang-format on
+
+static const struct param_table token_table = {
+    .name = "tokens",
+    .help = "A network that takes text: every sample is `length` token numbers.",
+    .rows = token_rows,
+    .num_rows = sizeof token_rows / sizeof *token_rows,
+    .size = sizeof(struct tokens),
+};
+
+static int read_tokens(struct yaml_node node, struct model *model, struct diags *diags)
+{
+    struct tokens tokens;
+    int status = params_read(&token_table, node, &tokens, diags);
+
+    model->in = (struct shape){.num_dims = 1, .dims = {tokens.length}};
+    model->vocabulary = tokens.vocabulary;
+    params_free(&token_table, &tokens);
+    return status;
+}
+
+static int read_shape(struct yaml_node node, struct shape *shape, struct diags *diags)
 {
     size_t n = yaml_kind(node) == YAML_SCALAR ? 1 : yaml_size(node);
     int64_t count = 1;
@@ -67,9 +100,20 @@ static int read_input(struct yaml_node node, struct shape *shape, struct diags *
     }
     return OK;
 bad:
-    diag_error(diags, yaml_place(node), "`input` must be a list of 1 to %d sizes such as [1, 32, 32] or [784]",
-               TENSOR_MAX_DIMS);
+    diag_error(
+        diags, yaml_place(node),
+        "`input` must be a list of 1 to %d sizes such as [1, 32, 32] or [784], or tokens: {length: …, vocabulary: …}",
+        TENSOR_MAX_DIMS);
     return ERR_INVALID;
+}
+
+static int read_input(struct yaml_node node, struct model *model, struct diags *diags)
+{
+    struct yaml_node tokens = yaml_get(node, "tokens");
+
+    if (yaml_kind(node) == YAML_MAPPING && tokens.doc && yaml_size(node) == 1)
+        return read_tokens(tokens, model, diags);
+    return read_shape(node, &model->in, diags);
 }
 
 static void unknown_kind(struct yaml_node key, struct diags *diags)
@@ -157,6 +201,7 @@ static void read_entry(struct yaml_node node, size_t index, struct entry *entry,
 /* Connect the entries as far as they are usable. */
 static int connect(struct model *model, struct entry *entries, size_t n, struct diags *diags)
 {
+    struct layer_builder builder = {&model->layout, diags, model->vocabulary};
     struct shape shape = model->in;
 
     for (size_t i = 0; i < n; i++) {
@@ -167,15 +212,16 @@ static int connect(struct model *model, struct entry *entries, size_t n, struct 
         if (!entries[i].ops)
             return ERR_INVALID;
         entries[i].args = NULL;
-        status =
-            layer_new(entries[i].ops, entries[i].name, entries[i].place, args, &shape, &model->layout, diags, layer);
+        status = layer_new(entries[i].ops, entries[i].name, entries[i].place, args, &shape, &builder, layer);
         if (status != OK)
             return status;
         model->num_layers++;
         shape = (*layer)->out;
-        if ((*layer)->num_tensors > 0 && model->first_trained == SIZE_MAX)
+        if ((*layer)->trained && model->first_trained == SIZE_MAX)
             model->first_trained = i;
     }
+    for (size_t i = 0; i < n; i++)
+        layer_locate(model->layers[i], &model->layout);
     model->out = shape;
     return OK;
 }
@@ -214,10 +260,12 @@ static int check_output(const struct model *model, struct diag_place place, stru
 {
     char shape[SHAPE_TEXT_MAX];
 
-    if (model->out.num_dims == 1)
+    if (model->out.num_dims <= 2)
         return OK;
     shape_text(model->out.num_dims, model->out.dims, shape);
-    diag_error(diags, place, "the last layer gives %s per sample, but a loss takes [O]: end with flatten or linear",
+    diag_error(diags, place,
+               "the last layer gives %s per sample, but a loss takes [O] or, at every time step, [T, O]: end with "
+               "flatten or linear",
                shape);
     return ERR_INVALID;
 }
@@ -227,7 +275,7 @@ static int build(struct model *model, struct yaml_doc *doc, struct diags *diags)
 {
     struct description description;
     int keys = params_read(&description_table, yaml_root(doc), &description, diags);
-    int input = description.input.doc ? read_input(description.input, &model->in, diags) : ERR_INVALID;
+    int input = description.input.doc ? read_input(description.input, model, diags) : ERR_INVALID;
     int layers = ERR_INVALID;
 
     if (description.layers.doc)
@@ -316,31 +364,70 @@ size_t model_output_size(const struct model *model)
     return (size_t)shape_count(&model->out);
 }
 
+size_t model_output_rows(const struct model *model)
+{
+    return model->out.num_dims == 2 ? (size_t)model->out.dims[0] : 1;
+}
+
+int64_t model_vocabulary(const struct model *model)
+{
+    return model->vocabulary;
+}
+
 int model_input_shape(const struct model *model, int64_t dims[TENSOR_MAX_DIMS])
 {
     memcpy(dims, model->in.dims, sizeof model->in.dims);
     return model->in.num_dims;
 }
 
-int model_check_items(const struct model *model, int num_dims, const int64_t *dims, int64_t num_classes,
-                      struct error *err)
+static int check_shape(const struct model *model, const struct item_facts *items, struct error *err)
 {
     char item[SHAPE_TEXT_MAX], input[SHAPE_TEXT_MAX];
     size_t size = 1;
 
-    for (int i = 0; i < num_dims; i++)
-        size *= (size_t)dims[i];
-    shape_text(num_dims, dims, item);
+    for (int i = 0; i < items->num_dims; i++)
+        size *= (size_t)items->dims[i];
+    shape_text(items->num_dims, items->dims, item);
     shape_text(model->in.num_dims, model->in.dims, input);
     if (size != model_input_size(model))
         return FAIL(err, ERR_INVALID,
                     "an item is %s, but the model takes %s; `padding` and the model's `input` must fit", item, input);
-    if (num_classes < 0 || (uint64_t)num_classes > model_output_size(model))
+    if (model->vocabulary > 0 && items->vocabulary == 0)
+        return FAIL(err, ERR_INVALID, "its items are values, but the model takes tokens (text)");
+    if (model->vocabulary == 0 && items->vocabulary > 0)
+        return FAIL(err, ERR_INVALID, "its items are tokens, but the model takes values: its `input` must be `tokens`");
+    if (items->vocabulary > model->vocabulary)
+        return FAIL(err, ERR_INVALID, "it has %lld different tokens, but the model knows only %lld",
+                    (long long)items->vocabulary, (long long)model->vocabulary);
+    return OK;
+}
+
+static int check_targets(const struct model *model, const struct item_facts *items, const struct loss_ops *loss,
+                         struct error *err)
+{
+    size_t predictions = model_output_rows(model), O = model_output_size(model) / predictions;
+
+    if (items->has_values && loss && !loss->wants_values)
+        return FAIL(err, ERR_INVALID, "its targets are values, but the loss %s takes labels; take mean_square_error",
+                    loss->name);
+    if (items->num_targets != (items->has_values ? predictions * O : predictions))
+        return FAIL(err, ERR_INVALID, "an item has %zu %s, but the model gives %zu", items->num_targets,
+                    items->has_values ? "values to predict" : "labels", items->has_values ? predictions * O : predictions);
+    if (!items->has_values && !(loss && loss->wants_values && O == 1) &&
+        (items->num_classes < 0 || (uint64_t)items->num_classes > O))
         return FAIL(err, ERR_INVALID,
                     "it has %lld classes, but the model tells only %zu apart; set "
                     "model_config.model_args.num_classes",
-                    (long long)num_classes, model_output_size(model));
+                    (long long)items->num_classes, O);
     return OK;
+}
+
+int model_check_items(const struct model *model, const struct item_facts *items, const struct loss_ops *loss,
+                      struct error *err)
+{
+    int status = check_shape(model, items, err);
+
+    return status ? status : check_targets(model, items, loss, err);
 }
 
 double model_flops_forward(const struct model *model)

@@ -27,13 +27,27 @@ void model_free(struct model *model);
 
 const struct layout *model_layout(const struct model *model);
 
-/* Floats of one input sample and of one output sample (D and O of the whole network), and the input's shape. */
+/* Floats of one input sample and of one output sample, and the input's shape. An output is `rows` predictions (1, or T
+ * time steps) of O values each. Tokens are whole numbers below the vocabulary (0: the input is values). */
 size_t model_input_size(const struct model *model);
 size_t model_output_size(const struct model *model);
+size_t model_output_rows(const struct model *model);
+int64_t model_vocabulary(const struct model *model);
 int model_input_shape(const struct model *model, int64_t dims[TENSOR_MAX_DIMS]); /* returns num_dims */
 
-/* Do items of this shape, of this many classes (0: unknown), fit the network? ERR_INVALID says what does not. */
-int model_check_items(const struct model *model, int num_dims, const int64_t *dims, int64_t num_classes,
+/* What a model must know of the items of a data set. */
+struct item_facts {
+    int num_dims;
+    const int64_t *dims; /* as they are gathered */
+    int64_t vocabulary;  /* items are tokens below it; 0: values */
+    size_t num_targets;  /* of one item */
+    bool has_values;     /* targets are values, not labels */
+    int64_t num_classes; /* of labels; 0: unknown */
+};
+
+/* Do such items fit the network (and the loss, unless NULL)? ERR_INVALID says what does not. */
+struct loss_ops;
+int model_check_items(const struct model *model, const struct item_facts *items, const struct loss_ops *loss,
                       struct error *err);
 
 /* Floating point operations of one sample: forward only, or a training step (forward, backward, update excluded). A
@@ -50,6 +64,8 @@ struct workspace;
 enum { WORKSPACE_MAX_BATCH = 65536 };
 int workspace_new(const struct model *model, int max_batch, bool train, struct workspace **out, struct error *err);
 void workspace_free(struct workspace *ws);
+/* Forget what recurrent layers carried over from earlier batches. */
+void workspace_reset(struct workspace *ws);
 size_t workspace_bytes(const struct workspace *ws);
 
 /* [max_batch, output_size] floats of the workspace for the gradient of the loss; NULL where it was made without

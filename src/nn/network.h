@@ -10,12 +10,13 @@ struct model {
     struct layer **layers;
     size_t num_layers;
     struct shape in, out;
+    int64_t vocabulary;   /* tokens in the input are below it; 0: the input is values */
     size_t first_trained; /* the first layer with parameters: what lies before it needs no gradient */
 };
 
 /* Buffers of one layer; saved and scratch are NULL where it needs none. */
 struct layer_buffers {
-    float *x, *y, *gy, *gx, *saved, *forward_scratch, *backward_scratch;
+    float *x, *y, *gy, *gx, *saved, *carried, *forward_scratch, *backward_scratch;
 };
 
 struct workspace {
@@ -24,6 +25,8 @@ struct workspace {
     float *memory;                /* everything that layers use, placed by the plan */
     float *logits;                /* [max_batch, O], sample by sample */
     float *gradient;              /* the same of the loss; NULL unless train */
+    float *carry;                 /* all layers' carried state; NULL where there is none */
+    size_t carry_floats;
     size_t bytes;
     int max_batch, num_blocks; /* num_blocks: what one pass holds */
     int N;                     /* of the last forward */

@@ -159,7 +159,7 @@ void optimizer_free(struct optimizer *optimizer)
     free(optimizer);
 }
 
-void optimizer_step(struct optimizer *optimizer, float *params, const float *grads)
+void optimizer_step(struct optimizer *optimizer, float *params, float *grads)
 {
     optimizer->ops->step(optimizer->args, ++optimizer->step, optimizer->num_parameters, params, grads,
                          optimizer->state);

@@ -29,6 +29,7 @@ int optimizer_new(struct span json, double learning_rate, size_t num_parameters,
  * the arguments or of no kind. Each finding goes to diags with the place of its argument. */
 void optimizer_check(const char *name, struct diag_place where, struct yaml_node args, struct diags *diags);
 void optimizer_free(struct optimizer *optimizer);
-void optimizer_step(struct optimizer *optimizer, float *params, const float *grads);
+/* One step; clips grads first where that was asked for, so they are scratch. */
+void optimizer_step(struct optimizer *optimizer, float *params, float *grads);
 
 #endif

@@ -26,6 +26,7 @@ static void forward_part(const struct model *model, struct workspace *ws, float 
         pass.x = buffers->x;
         pass.y = buffers->y;
         pass.saved = buffers->saved;
+        pass.carried = buffers->carried;
         pass.scratch = buffers->forward_scratch;
         model->layers[i]->ops->forward(model->layers[i], &pass);
     }
@@ -66,6 +67,7 @@ void model_backward(const struct model *model, struct workspace *ws, const float
         pass.gy = buffers->gy;
         pass.gx = gx || i > model->first_trained ? buffers->gx : NULL;
         pass.saved = buffers->saved;
+        pass.carried = buffers->carried;
         pass.scratch = buffers->backward_scratch;
         model->layers[i]->ops->backward(model->layers[i], &pass);
     }

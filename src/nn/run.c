@@ -1,29 +1,75 @@
 #include "nn/run.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 enum { CHUNK_MAX = 64, THREADS_MAX = 256 };
 
-struct step_result train_step(const struct model *model, struct workspace *ws, const struct loss_ops *loss,
-                              struct optimizer *optimizer, float *params, float *grads, const float *x,
-                              struct targets target, int N, struct rng *rng)
+int batch_init(struct batch *batch, const struct model *model, const struct loss_ops *loss, bool has_values,
+               size_t capacity, struct error *err)
 {
-    struct step_result result = {0, 0};
+    size_t rows = model_output_rows(model), outputs = model_output_size(model);
+
+    batch->x = malloc(capacity * model_input_size(model) * sizeof *batch->x);
+    batch->labels = malloc(capacity * rows * sizeof *batch->labels);
+    batch->values = has_values || loss->wants_values ? malloc(capacity * outputs * sizeof *batch->values) : NULL;
+    if (batch->x && batch->labels && (batch->values || !(has_values || loss->wants_values)))
+        return OK;
+    batch_fini(batch);
+    return FAIL(err, ERR_MEMORY, "out of memory for a batch of %zu", capacity);
+}
+
+void batch_fini(struct batch *batch)
+{
+    free(batch->x);
+    free(batch->labels);
+    free(batch->values);
+    *batch = (struct batch){0};
+}
+
+struct targets batch_targets(struct batch *batch, const struct model *model, const struct loss_ops *loss,
+                             bool has_values, int N)
+{
+    size_t rows = model_output_rows(model);
+
+    if (!loss->wants_values)
+        return (struct targets){.labels = batch->labels};
+    if (!has_values)
+        targets_from_labels(batch->labels, (size_t)N * rows, model_output_size(model) / rows, batch->values);
+    return (struct targets){.values = batch->values};
+}
+
+void train_step(const struct model *model, struct workspace *ws, const struct loss_ops *loss,
+                struct optimizer *optimizer, float *params, float *grads, const float *x, struct targets target, int N,
+                struct rng *rng, struct loss_sums *sums)
+{
+    size_t rows = model_output_rows(model);
     const float *y = model_forward(model, ws, params, x, N, true, rng);
     float *gy = workspace_gradient(ws);
 
-    result.loss_sum = loss->evaluate(y, target, N, model_output_size(model), gy, &result.correct);
+    loss->evaluate(y, target, (size_t)N * rows, model_output_size(model) / rows, gy, sums);
     model_backward(model, ws, params, gy, grads, NULL);
     optimizer_step(optimizer, params, grads);
-    return result;
 }
 
-struct chunk_sum {
-    double loss;
-    int64_t correct;
-};
+struct evaluation evaluation_of(const struct model *model, const struct loss_ops *loss, const struct loss_sums *sums)
+{
+    double n = (double)sums->predictions;
+    struct evaluation out = {
+        .loss = sums->loss / n,
+        .accuracy = loss->counts_correct ? 100.0 * (double)sums->correct / n : NAN,
+        .perplexity = NAN,
+        .mae = loss->wants_values ? sums->absolute_error / n : NAN,
+        .mse = loss->wants_values ? sums->squared_error / n : NAN,
+        .num_items = sums->predictions / (int64_t)model_output_rows(model),
+    };
+
+    if (!loss->wants_values && model_vocabulary(model) > 0)
+        out.perplexity = exp(out.loss);
+    return out;
+}
 
 /* Shared by the threads of one evaluation. */
 struct job {
@@ -32,7 +78,7 @@ struct job {
     const float *params;
     const struct batch_source *source;
     size_t chunk, num_chunks;
-    struct chunk_sum *sums; /* [num_chunks] */
+    struct loss_sums *sums; /* [num_chunks] */
     atomic_size_t next;
     atomic_bool cancelled;
 };
@@ -41,8 +87,7 @@ struct job {
 struct crew {
     struct job *job;
     struct workspace *ws;
-    float *x;
-    int32_t *labels;
+    struct batch batch;
     pthread_t thread;
     bool started;
 };
@@ -51,13 +96,13 @@ static void evaluate_chunk(struct crew *crew, size_t i)
 {
     struct job *job = crew->job;
     size_t first = i * job->chunk, left = job->source->num_items - first;
-    size_t count = left < job->chunk ? left : job->chunk;
+    size_t count = left < job->chunk ? left : job->chunk, rows = model_output_rows(job->model);
     const float *y;
 
-    job->source->fetch(job->source->context, first, count, crew->x, crew->labels);
-    y = model_forward(job->model, crew->ws, (float *)job->params, crew->x, (int)count, false, NULL);
-    job->sums[i].loss = job->loss->evaluate(y, (struct targets){.labels = crew->labels}, (int)count,
-                                            model_output_size(job->model), NULL, &job->sums[i].correct);
+    job->source->fetch(job->source->context, first, count, crew->batch.x, crew->batch.labels, crew->batch.values);
+    y = model_forward(job->model, crew->ws, (float *)job->params, crew->batch.x, (int)count, false, NULL);
+    job->loss->evaluate(y, batch_targets(&crew->batch, job->model, job->loss, job->source->has_values, (int)count),
+                        count * rows, model_output_size(job->model) / rows, NULL, &job->sums[i]);
 }
 
 static void *run_chunks(void *context)
@@ -73,19 +118,16 @@ static void *run_chunks(void *context)
 
 static int crew_init(struct crew *crew, struct job *job, struct error *err)
 {
+    int status = batch_init(&crew->batch, job->model, job->loss, job->source->has_values, job->chunk, err);
+
     crew->job = job;
-    crew->x = malloc(job->chunk * model_input_size(job->model) * sizeof *crew->x);
-    crew->labels = malloc(job->chunk * sizeof *crew->labels);
-    if (!crew->x || !crew->labels)
-        return FAIL(err, ERR_MEMORY, "out of memory for a batch of %zu", job->chunk);
-    return workspace_new(job->model, (int)job->chunk, false, &crew->ws, err);
+    return status ? status : workspace_new(job->model, (int)job->chunk, false, &crew->ws, err);
 }
 
 static void crew_fini(struct crew *crew)
 {
     workspace_free(crew->ws);
-    free(crew->x);
-    free(crew->labels);
+    batch_fini(&crew->batch);
 }
 
 /* The calling thread works too, and alone asks `stop`. */
@@ -109,16 +151,16 @@ static void run_job(struct job *job, struct crew *crews, int threads, bool (*sto
 
 static void sum_up(const struct job *job, struct evaluation *out)
 {
-    double loss = 0;
-    int64_t correct = 0;
+    struct loss_sums sums = {0};
 
     for (size_t i = 0; i < job->num_chunks; i++) {
-        loss += job->sums[i].loss;
-        correct += job->sums[i].correct;
+        sums.loss += job->sums[i].loss;
+        sums.predictions += job->sums[i].predictions;
+        sums.correct += job->sums[i].correct;
+        sums.absolute_error += job->sums[i].absolute_error;
+        sums.squared_error += job->sums[i].squared_error;
     }
-    out->num_items = (int64_t)job->source->num_items;
-    out->loss = loss / (double)out->num_items;
-    out->accuracy = 100.0 * (double)correct / (double)out->num_items;
+    *out = evaluation_of(job->model, job->loss, &sums);
 }
 
 static int run_threads(struct job *job, int threads, bool (*stop)(const void *), const void *context, struct error *err)

@@ -126,6 +126,28 @@ static float *buffer_at(const struct planner *p, const struct workspace *ws, int
     return buffer == NONE ? NULL : ws->memory + p->buffers[buffer].offset;
 }
 
+/* State that outlives a pass lies apart from what the plan places. */
+static int allocate_carry(const struct planner *p, struct workspace *ws, struct error *err)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < p->model->num_layers; i++)
+        ws->carry_floats += p->needs[i].carried * (size_t)p->num_blocks;
+    if (ws->carry_floats == 0)
+        return OK;
+    ws->carry = aligned_alloc(64, (ws->carry_floats + LANES) * sizeof(float) / 64 * 64);
+    if (!ws->carry)
+        return FAIL(err, ERR_MEMORY, "out of memory for %zu carried values", ws->carry_floats);
+    ws->bytes += ws->carry_floats * sizeof(float);
+    for (size_t i = 0; i < p->model->num_layers; i++) {
+        if (p->needs[i].carried > 0)
+            ws->layers[i].carried = ws->carry + at;
+        at += p->needs[i].carried * (size_t)p->num_blocks;
+    }
+    workspace_reset(ws);
+    return OK;
+}
+
 static int allocate(struct planner *p, struct workspace *ws, size_t *order, struct error *err)
 {
     size_t outputs = model_output_size(p->model) * (size_t)ws->max_batch, L = p->model->num_layers;
@@ -152,7 +174,7 @@ static int allocate(struct planner *p, struct workspace *ws, size_t *order, stru
             .backward_scratch = buffer_at(p, ws, plan->backward_scratch),
         };
     }
-    return OK;
+    return allocate_carry(p, ws, err);
 }
 
 static int plan_and_allocate(const struct model *model, struct workspace *ws, struct error *err)
@@ -217,9 +239,16 @@ void workspace_free(struct workspace *ws)
     if (!ws)
         return;
     free(ws->memory);
+    free(ws->carry);
     free(ws->logits);
     free(ws->layers);
     free(ws);
+}
+
+void workspace_reset(struct workspace *ws)
+{
+    if (ws->carry)
+        memset(ws->carry, 0, ws->carry_floats * sizeof *ws->carry);
 }
 
 float *workspace_gradient(struct workspace *ws)

@@ -52,7 +52,7 @@ static int run_mini_batches(struct work *work, struct steps *steps, const struct
     stopwatch_start(&work->watch, work->watch.host, work->watch.clock); /* setting up is not what is measured */
     do {
         size_t count = n - first < batch ? n - first : batch;
-        steps_run(steps, work, NULL, first, count);
+        steps_run(steps, work, NULL, first, count, &(struct loss_sums){0});
         out->num_mini_batches++;
         if (stopper_is_raised(work->stop))
             return work_cancelled(err);

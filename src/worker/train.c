@@ -15,8 +15,7 @@ struct training {
     const struct request_bytes *bytes;
     uint32_t *order; /* [num_train]: the epoch's order of items */
     int64_t mini_batches;
-    double loss_sum; /* of the last epoch begun, as the next two */
-    int64_t correct, seen;
+    struct loss_sums sums; /* of the last epoch begun */
     long pss_idle_kb, pss_kb;
 };
 
@@ -65,11 +64,7 @@ static int prepare(struct training *t, struct trainer *trainer, struct error *er
 
 static void run_mini_batch(struct training *t, size_t first, size_t count)
 {
-    struct step_result step = steps_run(&t->steps, &t->work, t->order, first, count);
-
-    t->loss_sum += step.loss_sum;
-    t->correct += step.correct;
-    t->seen += (int64_t)count;
+    steps_run(&t->steps, &t->work, t->order, first, count, &t->sums);
     if (t->mini_batches++ == 0)
         PROBE(t->work.trainer->setup.host->probes, "worker.training", t->request->round_idx);
 }
@@ -84,8 +79,7 @@ static int run_epoch(struct training *t, struct rng *shuffle, struct error *err)
     size_t n = t->work.data.num_train, batch = (size_t)t->work.batch;
 
     rng_shuffle_u32(shuffle, t->order, n);
-    t->loss_sum = 0;
-    t->correct = t->seen = 0;
+    t->sums = (struct loss_sums){0};
     for (size_t first = 0; first < n; first += batch) {
         run_mini_batch(t, first, n - first < batch ? n - first : batch);
         if (stopper_is_raised(t->work.stop))
@@ -113,13 +107,14 @@ static int run_epochs(struct training *t, struct error *err)
 static int write_metrics(const struct training *t, double duration_s, double measured_s, char **out, struct error *err)
 {
     size_t n = t->work.data.num_train, batch = (size_t)t->work.batch;
-    double per_epoch = (double)((n + batch - 1) / batch), seen = (double)t->seen;
+    double per_epoch = (double)((n + batch - 1) / batch);
+    struct evaluation figures = evaluation_of(t->work.model, t->work.loss, &t->sums);
     json_t *metrics =
         json_pack("{s:o, s:o, s:I, s:o, s:o, s:I, s:o, s:I, s:I}", "time_taken_s", work_number(duration_s),
                   "num_epochs", work_number((double)t->mini_batches / per_epoch), "total_mini_batches",
-                  (json_int_t)t->mini_batches, "loss", work_number(t->loss_sum / seen), "accuracy",
-                  work_number(100 * (double)t->correct / seen), "num_samples", (json_int_t)n, "measured_s",
-                  work_number(measured_s), "pss_idle_kb", (json_int_t)t->pss_idle_kb, "pss_kb", (json_int_t)t->pss_kb);
+                  (json_int_t)t->mini_batches, "loss", work_number(figures.loss), "accuracy",
+                  work_number(figures.accuracy), "num_samples", (json_int_t)n, "measured_s", work_number(measured_s),
+                  "pss_idle_kb", (json_int_t)t->pss_idle_kb, "pss_kb", (json_int_t)t->pss_kb);
 
     *out = metrics ? json_dumps(metrics, JSON_COMPACT) : NULL;
     json_decref(metrics);

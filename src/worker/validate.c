@@ -5,11 +5,11 @@
 #include "codec/encoding.h"
 #include "worker/work.h"
 
-static void fetch_held_out(const void *context, size_t first, size_t count, float *x, int32_t *labels)
+static void fetch_held_out(const void *context, size_t first, size_t count, float *x, int32_t *labels, float *values)
 {
     const struct data_parts *data = context;
 
-    data_gather(&data->all, NULL, data->num_train + first, count, x, labels);
+    data_gather(&data->all, NULL, data->num_train + first, count, x, labels, values);
 }
 
 static bool should_stop(const void *stopper)
@@ -40,7 +40,7 @@ static int compute(struct work *work, struct trainer *trainer, const struct vali
     if (status)
         return status;
     request_bytes_drop(bytes);
-    struct batch_source source = {work->data.num_held_out, fetch_held_out, &work->data};
+    struct batch_source source = {work->data.num_held_out, work_has_values(work), fetch_held_out, &work->data};
     status = evaluate(work->model, work->loss, work->params, &source, work->batch, trainer->setup.threads, should_stop,
                       work->stop, out, err);
     stopwatch_add_flops(&work->watch, model_flops_forward(work->model) * (double)work->data.num_held_out);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/fit.h"
 #include "util/words.h"
 
 int trainer_new(struct trainer **out, const struct trainer_setup *setup, struct error *err)
@@ -111,9 +112,7 @@ static int find_loss(struct span json, const struct loss_ops **out, struct error
 
 static int check_fit(const struct work *work, const struct work_order *order, struct error *err)
 {
-    const struct dataset *dataset = work->data.all.dataset;
-    int64_t item[DATA_MAX_DIMS];
-    int status = model_check_items(work->model, dataset_shape(dataset, item), item, dataset->num_classes, err);
+    int status = fit_check(work->model, work->loss, work->data.all.dataset, err);
 
     if (status)
         error_context(err, status, "data set %.64s, model %.64s", order->dataset_id, order->model_id);
@@ -141,6 +140,11 @@ int work_prepare(struct work *work, struct trainer *trainer, const struct work_o
     return work->params ? OK : FAIL(err, ERR_MEMORY, "out of memory for the weights of %.64s", order->model_id);
 }
 
+bool work_has_values(const struct work *work)
+{
+    return work->data.all.dataset->values;
+}
+
 int work_check_limit(const struct work_limit *limit, struct error *err)
 {
     if (limit->kind == LIMIT_TIMEOUT && !(limit->timeout_duration_s >= 0))
@@ -160,7 +164,6 @@ json_t *work_number(double value)
 int steps_init(struct steps *steps, const struct work *work, struct span optimizer, double learning_rate,
                struct error *err)
 {
-    size_t batch = (size_t)work->batch, input = model_input_size(work->model);
     size_t num_parameters = model_layout(work->model)->num_parameters;
 
     memset(steps, 0, sizeof *steps);
@@ -172,10 +175,9 @@ int steps_init(struct steps *steps, const struct work *work, struct span optimiz
     if (status)
         return status;
     steps->grads = malloc(num_parameters * sizeof *steps->grads + 1);
-    steps->x = malloc(batch * input * sizeof *steps->x);
-    steps->labels = malloc(batch * sizeof *steps->labels);
-    return steps->grads && steps->x && steps->labels ? OK
-                                                     : FAIL(err, ERR_MEMORY, "out of memory for a batch of %zu", batch);
+    if (!steps->grads)
+        return FAIL(err, ERR_MEMORY, "out of memory for %zu gradients", num_parameters);
+    return batch_init(&steps->batch, work->model, work->loss, work_has_values(work), (size_t)work->batch, err);
 }
 
 void steps_fini(struct steps *steps)
@@ -183,16 +185,17 @@ void steps_fini(struct steps *steps)
     workspace_free(steps->ws);
     optimizer_free(steps->optimizer);
     free(steps->grads);
-    free(steps->x);
-    free(steps->labels);
+    batch_fini(&steps->batch);
 }
 
-struct step_result steps_run(struct steps *steps, struct work *work, const uint32_t *order, size_t first, size_t count)
+void steps_run(struct steps *steps, struct work *work, const uint32_t *order, size_t first, size_t count,
+               struct loss_sums *sums)
 {
-    data_gather(&work->data.all, order, first, count, steps->x, steps->labels);
-    struct step_result result =
-        train_step(work->model, steps->ws, work->loss, steps->optimizer, work->params, steps->grads, steps->x,
-                   (struct targets){.labels = steps->labels}, (int)count, &steps->noise);
+    struct batch *batch = &steps->batch;
+
+    data_gather(&work->data.all, order, first, count, batch->x, batch->labels, batch->values);
+    train_step(work->model, steps->ws, work->loss, steps->optimizer, work->params, steps->grads, batch->x,
+               batch_targets(batch, work->model, work->loss, work_has_values(work), (int)count), (int)count,
+               &steps->noise, sums);
     stopwatch_add_flops(&work->watch, model_flops_train(work->model) * (double)count);
-    return result;
 }

@@ -49,6 +49,8 @@ int work_prepare(struct work *work, struct trainer *trainer, const struct work_o
  */
 int work_idle(const struct work *work, double duration_s, struct error *err);
 
+bool work_has_values(const struct work *work); /* the data's targets are values */
+
 int work_check_limit(const struct work_limit *limit, struct error *err);
 int work_cancelled(struct error *err); /* returns ERR_CANCELLED with its sentence */
 
@@ -59,8 +61,8 @@ json_t *work_number(double value);
 struct steps {
     struct workspace *ws;
     struct optimizer *optimizer;
-    float *grads, *x; /* [num_parameters], [batch, input_size] */
-    int32_t *labels;  /* [batch] */
+    float *grads; /* [num_parameters] */
+    struct batch batch;
     struct rng noise; /* dropout and the like */
 };
 
@@ -68,7 +70,9 @@ int steps_init(struct steps *steps, const struct work *work, struct span optimiz
                struct error *err);
 void steps_fini(struct steps *steps);
 
-/* One mini-batch: `count` items of `order` (NULL: as they lie) from `first`. Counts its FLOPs on the stopwatch. */
-struct step_result steps_run(struct steps *steps, struct work *work, const uint32_t *order, size_t first, size_t count);
+/* One mini-batch: `count` items of `order` (NULL: as they lie) from `first`. Adds to *sums, and counts its FLOPs on the
+ * stopwatch. */
+void steps_run(struct steps *steps, struct work *work, const uint32_t *order, size_t first, size_t count,
+               struct loss_sums *sums);
 
 #endif

@@ -49,9 +49,31 @@ Test(layout, bad_tensors_are_refused)
     cr_assert_eq(layout_add(&layout, longest, TENSOR_BUFFER, false, 0, NULL, &err), ERR_INVALID);
     cr_assert_eq(layout_add(&layout, "x", TENSOR_BUFFER, false, 1, (int64_t[]){-1}, &err), ERR_INVALID);
     cr_assert_eq(layout_add(&layout, "x", TENSOR_BUFFER, false, 2, (int64_t[]){INT64_MAX, 8}, &err), ERR_INVALID);
-    cr_assert_eq(layout_add(&layout, "x", TENSOR_PARAMETER, false, 0, NULL, &err), ERR_INTERNAL,
-                 "a parameter after a buffer breaks `parameters come first`");
     cr_assert_eq(layout.num_floats, 163, "a refused tensor must leave no trace");
+    layout_fini(&layout);
+}
+
+Test(layout, parameters_lie_before_buffers_whatever_the_order)
+{
+    struct layout layout;
+    size_t seen = 0;
+
+    fill(&layout);
+    cr_assert_eq(layout_add(&layout, "x", TENSOR_PARAMETER, false, 1, (int64_t[]){5}, NULL), OK);
+    cr_assert_eq(layout_find(&layout, "x")->offset, 156);
+    cr_assert_eq(layout.num_parameters, 161);
+    cr_assert_eq(layout.num_floats, 168);
+    for (size_t i = 0; i < layout.num_tensors; i++) {
+        const struct tensor_info *t = &layout.tensors[i];
+
+        cr_assert_eq(t->offset >= layout.num_parameters, t->role == TENSOR_BUFFER, "%s", t->name);
+        seen += t->count;
+        for (size_t j = 0; j < i; j++)
+            cr_assert(t->offset >= layout.tensors[j].offset + layout.tensors[j].count ||
+                          layout.tensors[j].offset >= t->offset + t->count,
+                      "%s and %s overlap", t->name, layout.tensors[j].name);
+    }
+    cr_assert_eq(seen, layout.num_floats);
     layout_fini(&layout);
 }
 

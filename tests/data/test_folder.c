@@ -48,8 +48,8 @@ static void check_same(const struct data_view *view, const struct dataset *found
     int32_t expected_labels[4], labels[4];
 
     cr_assert(found->num_items == 4 && found->num_classes == 10 && found->type == view->dataset->type);
-    data_gather(view, NULL, 0, 4, expected, expected_labels);
-    data_gather(&(struct data_view){found, NULL, 4}, NULL, 0, 4, x, labels);
+    data_gather(view, NULL, 0, 4, expected, expected_labels, NULL);
+    data_gather(&(struct data_view){found, NULL, 4}, NULL, 0, 4, x, labels, NULL);
     cr_assert_eq(memcmp(x, expected, 4 * 8 * 7 * sizeof *x), 0);
     cr_assert_eq(memcmp(labels, expected_labels, sizeof labels), 0);
 }

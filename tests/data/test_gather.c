@@ -53,7 +53,7 @@ static void check_against_definition(enum data_type type, int padding)
     cr_assert(dims[0] == 2 && dims[1] == 5 + 2 * padding && dims[2] == 3 + 2 * padding);
     size_t size = (size_t)(dims[0] * dims[1] * dims[2]);
     float *x = malloc(4 * size * sizeof *x);
-    data_gather(&view, order, 1, 4, x, labels);
+    data_gather(&view, order, 1, 4, x, labels, NULL);
     for (size_t i = 0; i < 4; i++) {
         size_t item = index[order[1 + i]];
         cr_assert_eq(labels[i], (int32_t)item);
@@ -82,7 +82,7 @@ Test(gather, without_order_takes_a_run_and_without_index_all_items)
     int32_t labels[3];
 
     make_images(&d, DATA_U8, 0);
-    data_gather(&(struct data_view){&d, NULL, 7}, NULL, 4, 3, x, labels);
+    data_gather(&(struct data_view){&d, NULL, 7}, NULL, 4, 3, x, labels, NULL);
     for (int32_t i = 0; i < 3; i++)
         cr_assert_eq(labels[i], 4 + i);
     cr_assert_eq(x[30], defined_value(&d, 5, 0, 0, 0));
@@ -97,7 +97,7 @@ Test(gather, allocates_nothing)
 
     make_images(&d, DATA_U8, 2);
     struct mallinfo2 before = mallinfo2();
-    data_gather(&(struct data_view){&d, NULL, 7}, NULL, 0, 7, x, labels);
+    data_gather(&(struct data_view){&d, NULL, 7}, NULL, 0, 7, x, labels, NULL);
     struct mallinfo2 after = mallinfo2();
     cr_assert_eq(before.uordblks, after.uordblks);
     dataset_fini(&d);

@@ -71,7 +71,7 @@ Test(source, fashion_mnist)
     for (int c = 0; c < 10; c++)
         cr_assert_float_eq(share[c], 0.1, 1e-12);
     for (size_t first = 0; first < 60000; first += 100) {
-        data_gather(&train, NULL, first, 100, x, labels);
+        data_gather(&train, NULL, first, 100, x, labels, NULL);
         for (size_t i = 0; i < 100 * 784; i++) {
             sum += (double)x[i];
             squares += (double)x[i] * (double)x[i];

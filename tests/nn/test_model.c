@@ -71,12 +71,19 @@ Test(model, mistakes_are_named_with_their_place)
     }
 }
 
+static int check(const struct model *model, int num_dims, const int64_t *dims, int64_t num_classes, struct error *err)
+{
+    struct item_facts items = {.num_dims = num_dims, .dims = dims, .num_targets = 1, .num_classes = num_classes};
+
+    return model_check_items(model, &items, NULL, err);
+}
+
 static const char *misfit(const struct model *model, int num_dims, const int64_t *dims, int64_t num_classes)
 {
     static struct error err;
 
     err = (struct error)ERROR_INIT;
-    model_check_items(model, num_dims, dims, num_classes, &err);
+    check(model, num_dims, dims, num_classes, &err);
     return err.message;
 }
 
@@ -88,8 +95,8 @@ Test(model, says_what_items_do_not_fit)
     cr_assert_eq(model_load_text("input: [1, 4, 4]\nlayers:\n  - {flatten: {}}\n  - fc: {linear: {out: 3}}\n", "m",
                                  NULL, &model, diags),
                  OK);
-    cr_expect_eq(model_check_items(model, 3, (const int64_t[]){1, 4, 4}, 3, NULL), OK);
-    cr_expect_eq(model_check_items(model, 1, (const int64_t[]){16}, 0, NULL), OK, "flat items are as good");
+    cr_expect_eq(check(model, 3, (const int64_t[]){1, 4, 4}, 3, NULL), OK);
+    cr_expect_eq(check(model, 1, (const int64_t[]){16}, 0, NULL), OK, "flat items are as good");
     cr_expect_not_null(strstr(misfit(model, 2, (const int64_t[]){4, 5}, 3), "[4, 5], but the model takes [1, 4, 4]"));
     cr_expect_not_null(strstr(misfit(model, 1, (const int64_t[]){16}, 4), "4 classes, but the model tells only 3"));
     model_free(model);

@@ -99,9 +99,10 @@ static void replay(const char *vector_name, const char *model_name)
     assert_close("first output", model_forward(model, ws, params, x, N, true, NULL), first, (size_t)N * O, 1e-4);
     for (size_t i = 0; i < 4; i++) {
         struct targets target = {.labels = labels + i * (size_t)N};
-        struct step_result result = train_step(model, ws, loss_find(vector_meta(&v, "loss", "")), optimizer, params,
-                                               grads, x + i * (size_t)N * D, target, N, NULL);
-        float loss = (float)(result.loss_sum / N);
+        struct loss_sums sums = {0};
+        train_step(model, ws, loss_find(vector_meta(&v, "loss", "")), optimizer, params, grads, x + i * (size_t)N * D,
+                   target, N, NULL, &sums);
+        float loss = (float)(sums.loss / (double)sums.predictions);
 
         assert_close("loss", &loss, losses_expected + i, 1, 1e-3);
     }
@@ -159,7 +160,7 @@ static void train(struct training *t, int max_batch)
 
         fill_batch(step, N, D, x, labels);
         train_step(t->model, ws, losses[0], optimizer, t->params, grads, x, (struct targets){.labels = labels}, (int)N,
-                   NULL);
+                   NULL, &(struct loss_sums){0});
     }
     optimizer_free(optimizer);
     workspace_free(ws);
@@ -198,11 +199,11 @@ Test(run, a_batchs_gradient_is_the_mean_of_its_samples)
     fill_batch(0, N, D, x, labels);
     cr_assert_eq(workspace_new(model, N, true, &ws, NULL), OK);
     losses[0]->evaluate(model_forward(model, ws, params, x, N, true, NULL), (struct targets){.labels = labels}, N, 10,
-                        gy, NULL);
+                        gy, &(struct loss_sums){0});
     model_backward(model, ws, params, gy, whole, NULL);
     for (size_t n = 0; n < N; n++) {
         losses[0]->evaluate(model_forward(model, ws, params, x + n * D, 1, true, NULL),
-                            (struct targets){.labels = labels + n}, 1, 10, gy, NULL);
+                            (struct targets){.labels = labels + n}, 1, 10, gy, &(struct loss_sums){0});
         model_backward(model, ws, params, gy, one, NULL);
         for (size_t i = 0; i < P; i++)
             mean[i] += one[i] / N;
@@ -232,10 +233,11 @@ Test(run, workspaces_are_small)
 
 /* --- evaluation ------------------------------------------------------------------------------------------------- */
 
-static void fetch(const void *context, size_t first, size_t count, float *x, int32_t *labels)
+static void fetch(const void *context, size_t first, size_t count, float *x, int32_t *labels, float *values)
 {
     size_t D = *(const size_t *)context;
 
+    (void)values;
     for (size_t i = 0; i < count; i++)
         fill_batch(first + i, 1, D, x + i * D, labels + i);
 }

@@ -190,9 +190,9 @@ static struct blob *train_by_hand(const struct world *world, const struct train_
         rng_shuffle_u32(&rng, order, TRAINED_ON);
         for (size_t first = 0; first < TRAINED_ON; first += BATCH) {
             size_t count = first + BATCH <= TRAINED_ON ? BATCH : TRAINED_ON - first;
-            data_gather(&world->view, order, first, count, x, labels);
+            data_gather(&world->view, order, first, count, x, labels, NULL);
             train_step(world->model, ws, loss_find("crossentropy"), optimizer, params, grads, x,
-                       (struct targets){.labels = labels}, (int)count, NULL);
+                       (struct targets){.labels = labels}, (int)count, NULL, &(struct loss_sums){0});
         }
     }
     cr_assert_eq(encoding_find("safetensors")->encode(layout, params, &image, NULL), OK);

@@ -1,15 +1,11 @@
 #include "nn/layer/layer.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct layer_builder {
-    struct layout *layout;
-    struct diags *diags;
-};
 
 int64_t shape_count(const struct shape *shape)
 {
@@ -32,13 +28,12 @@ int layer_error(const struct layer *layer, struct layer_builder *builder, const 
     return ERR_INVALID;
 }
 
-int layer_add_tensor(struct layer *layer, struct layer_builder *builder, const char *name, int num_dims,
-                     const int64_t *dims)
+static int add(struct layer *layer, struct layer_builder *builder, const char *name, enum tensor_role role, bool is_i64,
+               int num_dims, const int64_t *dims)
 {
     char full[LAYER_NAME_MAX + 64];
     struct error err = ERROR_INIT;
-    size_t offset = builder->layout->num_floats;
-    int64_t room = MODEL_MAX_FLOATS - (int64_t)offset;
+    int64_t room = MODEL_MAX_FLOATS - (int64_t)builder->layout->num_floats;
 
     for (int i = 0; i < num_dims; i++)
         room /= dims[i];
@@ -46,10 +41,29 @@ int layer_add_tensor(struct layer *layer, struct layer_builder *builder, const c
         return layer_error(layer, builder, "its %s makes the model larger than %lld values", name,
                            (long long)MODEL_MAX_FLOATS);
     snprintf(full, sizeof full, "%s.%s", layer->name, name);
-    if (layout_add(builder->layout, full, TENSOR_PARAMETER, false, num_dims, dims, &err) != OK)
+    if (layout_add(builder->layout, full, role, is_i64, num_dims, dims, &err) != OK)
         return layer_error(layer, builder, "%s", err.message);
-    layer->tensors[layer->num_tensors++] = offset;
+    assert(layer->num_tensors < LAYER_MAX_TENSORS);
+    layer->tensor_index[layer->num_tensors++] = (int)builder->layout->num_tensors - 1;
+    layer->trained |= role == TENSOR_PARAMETER;
     return OK;
+}
+
+int layer_add_tensor(struct layer *layer, struct layer_builder *builder, const char *name, int num_dims,
+                     const int64_t *dims)
+{
+    return add(layer, builder, name, TENSOR_PARAMETER, false, num_dims, dims);
+}
+
+int layer_add_buffer(struct layer *layer, struct layer_builder *builder, const char *name, bool is_i64, int num_dims,
+                     const int64_t *dims)
+{
+    return add(layer, builder, name, TENSOR_BUFFER, is_i64, num_dims, dims);
+}
+
+int64_t layer_vocabulary(const struct layer_builder *builder)
+{
+    return builder->vocabulary;
 }
 
 int layer_expect_dims(const struct layer *layer, struct layer_builder *builder, int num_dims, const char *wanted)
@@ -98,9 +112,8 @@ static int layer_check_size(const struct layer *layer, struct layer_builder *bui
 }
 
 int layer_new(const struct layer_ops *ops, const char *name, struct diag_place place, void *args,
-              const struct shape *in, struct layout *layout, struct diags *diags, struct layer **out)
+              const struct shape *in, struct layer_builder *builder, struct layer **out)
 {
-    struct layer_builder builder = {layout, diags};
     struct layer *layer = calloc(1, sizeof *layer);
     int status;
 
@@ -109,7 +122,7 @@ int layer_new(const struct layer_ops *ops, const char *name, struct diag_place p
         if (ops->params && args)
             params_free(ops->params, args);
         free(args);
-        diag_error(diags, place, "out of memory");
+        diag_error(builder->diags, place, "out of memory");
         return ERR_MEMORY;
     }
     layer->ops = ops;
@@ -118,9 +131,9 @@ int layer_new(const struct layer_ops *ops, const char *name, struct diag_place p
     layer->in = *in;
     layer->in_size = (size_t)shape_count(in);
     snprintf(layer->name, sizeof layer->name, "%s", name);
-    status = ops->build(layer, &builder);
+    status = ops->build(layer, builder);
     if (status == OK)
-        status = layer_check_size(layer, &builder);
+        status = layer_check_size(layer, builder);
     if (status != OK) {
         layer_free(layer);
         return status;
@@ -129,6 +142,12 @@ int layer_new(const struct layer_ops *ops, const char *name, struct diag_place p
     layer->place.file = NULL; /* borrowed from the document that goes now */
     *out = layer;
     return OK;
+}
+
+void layer_locate(struct layer *layer, const struct layout *layout)
+{
+    for (int i = 0; i < layer->num_tensors; i++)
+        layer->tensors[i] = layout->tensors[layer->tensor_index[i]].offset;
 }
 
 void layer_free(struct layer *layer)

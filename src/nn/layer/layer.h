@@ -16,7 +16,7 @@
 #include "util/params.h"
 #include "util/rng.h"
 
-/* The shape of one sample: [C, H, W], [D], later [T, D]. */
+/* The shape of one sample: [C, H, W], [D], [T, D]; [T] token numbers. */
 struct shape {
     int num_dims;
     int64_t dims[TENSOR_MAX_DIMS];
@@ -39,14 +39,19 @@ struct layer {
     void *args;                /* the struct of ops->params; owned by the framework */
     struct shape in, out;
     size_t in_size, out_size;          /* values of one sample */
-    size_t tensors[LAYER_MAX_TENSORS]; /* offsets of its tensors in the block, in the order of layer_add_tensor */
+    size_t tensors[LAYER_MAX_TENSORS]; /* offsets of its tensors in the block, in the order they were added; known once
+                                          the whole network is built, so not inside `build` */
+    int tensor_index[LAYER_MAX_TENSORS]; /* their numbers in the layout */
     int num_tensors;
-    void *state; /* what `build` precomputed (owned by the layer; `fini` frees it) */
+    bool trained; /* some tensor is a parameter */
+    void *state;  /* what `build` precomputed (owned by the layer; `fini` frees it) */
 };
 
 /* What a layer needs besides its input and output, per block of LANES samples unless said otherwise, in floats. */
 struct layer_needs {
     size_t saved;            /* kept from forward to backward */
+    size_t carried;          /* kept from one pass to the next: the state of a recurrent layer. Zero at first and after
+                                workspace_reset */
     size_t forward_scratch;  /* for one call, not per block */
     size_t backward_scratch; /* for one call, not per block */
     bool x, y;               /* backward reads the input, the output */
@@ -66,7 +71,7 @@ struct pass {
     /* Buffers of this layer in this pass. */
     const float *x, *gy;
     float *y, *gx; /* gx NULL: nobody wants it */
-    float *saved, *scratch;
+    float *saved, *carried, *scratch;
 };
 
 struct layer_builder;
@@ -103,6 +108,14 @@ int layer_error(const struct layer *layer, struct layer_builder *builder, const 
 int layer_add_tensor(struct layer *layer, struct layer_builder *builder, const char *name, int num_dims,
                      const int64_t *dims);
 
+/* The same for a buffer: state that is no parameter (running statistics). `is_i64`: an integer where PyTorch has one.
+ */
+int layer_add_buffer(struct layer *layer, struct layer_builder *builder, const char *name, bool is_i64, int num_dims,
+                     const int64_t *dims);
+
+/* Number of different tokens in the network's input; 0 where it takes values. */
+int64_t layer_vocabulary(const struct layer_builder *builder);
+
 /* Error unless the input has `num_dims` dimensions, which `wanted` describes: "[C, H, W]". */
 int layer_expect_dims(const struct layer *layer, struct layer_builder *builder, int num_dims, const char *wanted);
 
@@ -116,8 +129,14 @@ void layer_init_uniform(const struct layer *layer, int index, const char *name, 
                         uint64_t seed, float *params);
 
 /* The framework's side (model.c, tests): one layer from parsed arguments. `args` is taken in any case. */
+struct layer_builder {
+    struct layout *layout;
+    struct diags *diags;
+    int64_t vocabulary;
+};
 int layer_new(const struct layer_ops *ops, const char *name, struct diag_place place, void *args,
-              const struct shape *in, struct layout *layout, struct diags *diags, struct layer **out);
+              const struct shape *in, struct layer_builder *builder, struct layer **out);
+void layer_locate(struct layer *layer, const struct layout *layout); /* fills tensors once the layout is whole */
 void layer_free(struct layer *layer);
 
 #endif

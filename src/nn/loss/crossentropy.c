@@ -33,22 +33,24 @@ static double sample(const float *y, size_t O, size_t label, size_t best, float 
     return (double)logf(sum) - (double)(y[label] - top);
 }
 
-static double evaluate(const float *y, struct targets target, int N, size_t O, float *gy, int64_t *correct)
+static void evaluate(const float *y, struct targets target, size_t N, size_t O, float *gy, struct loss_sums *sums)
 {
     double total = 0;
 
-    for (size_t n = 0; n < (size_t)N; n++, y += O, gy = gy ? gy + O : NULL) {
+    for (size_t n = 0; n < N; n++, y += O, gy = gy ? gy + O : NULL) {
         size_t label = (size_t)target.labels[n], best = largest(y, O);
 
         assert(label < O);
-        if (correct && best == label)
-            ++*correct;
+        sums->correct += best == label;
         total += sample(y, O, label, best, 1 / (float)N, gy);
     }
-    return total;
+    sums->loss += total;
+    sums->predictions += (int64_t)N;
 }
 
 const struct loss_ops loss_crossentropy = {
     .name = "crossentropy",
+    .help = "Softmax, then the negative log likelihood of the right class.",
+    .counts_correct = true,
     .evaluate = evaluate,
 };

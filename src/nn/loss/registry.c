@@ -9,6 +9,13 @@ const struct loss_ops *const losses[] = {
     NULL,
 };
 
+void targets_from_labels(const int32_t *labels, size_t N, size_t O, float *values)
+{
+    for (size_t n = 0; n < N; n++)
+        for (size_t o = 0; o < O; o++)
+            values[n * O + o] = O == 1 ? (float)labels[n] : labels[n] == (int32_t)o;
+}
+
 const struct loss_ops *loss_find(const char *name)
 {
     for (size_t i = 0; losses[i]; i++)
