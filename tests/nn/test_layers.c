@@ -140,6 +140,8 @@ static const struct gradient_case cases[] = {
     {"linear", "out: 5", "7", 3},
     {"linear", "out: 40, bias: false", "33", 18},
     {"linear", "out: 1", "1", 1},
+    {"linear", "out: 6", "3, 17", 18},
+    {"linear", "out: 17, bias: false", "5, 16", 2},
     {"conv2d", "out: 3, kernel: 3", "2, 6, 5", 2},
     {"conv2d", "out: 17, kernel: [2, 3], stride: [2, 1], padding: [1, 2]", "3, 5, 4", 17},
     {"conv2d", "out: 2, kernel: 1, bias: false", "9, 1, 1", 1},

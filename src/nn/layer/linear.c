@@ -1,4 +1,5 @@
-/* y = W x + b, W [O, D]. Three products of the same tile kernel; the gradient of W takes x and gy sample by sample. */
+/* y = W x + b, W [O, D], of every row of D values: an input [T, D] is only T times as many columns. Three products of
+ * the same tile kernel; the gradient of W takes x and gy row by row. */
 #include <stdlib.h>
 
 #include "nn/layer/members.h"
@@ -10,6 +11,7 @@ struct args {
 
 struct state {
     int D, O;
+    int rows;   /* rows of D values in a sample */
     int padded; /* D up to a multiple of LANES */
 };
 
@@ -24,7 +26,7 @@ static const struct param rows[] = {
 
 static const struct param_table params = {
     .name = "linear",
-    .help = "Every output is a weighted sum of all inputs.",
+    .help = "Every output is a weighted sum of all inputs; of [T, D], of the D inputs of each step.",
     .rows = rows,
     .num_rows = sizeof rows / sizeof *rows,
     .size = sizeof(struct args),
@@ -34,17 +36,18 @@ static int build(struct layer *layer, struct layer_builder *builder)
 {
     const struct args *args = layer->args;
     struct state *state = layer->state = calloc(1, sizeof *state);
-    int status = layer_expect_dims(layer, builder, 1, "[D] (flatten images first)");
+    int last = layer->in.num_dims - 1, status;
 
     if (!state)
         return layer_error(layer, builder, "out of memory");
-    if (status != OK)
-        return status;
-    state->D = (int)layer->in.dims[0];
+    if (last > 1)
+        return layer_expect_dims(layer, builder, 1, "[D] or [T, D] (flatten images first)");
+    state->D = (int)layer->in.dims[last];
     state->O = (int)args->out;
+    state->rows = (int)(layer->in_size / (size_t)state->D);
     state->padded = (state->D + LANES - 1) / LANES * LANES;
-    layer->out.num_dims = 1;
-    layer->out.dims[0] = args->out;
+    layer->out = layer->in;
+    layer->out.dims[last] = args->out;
     status = layer_add_tensor(layer, builder, "weight", 2, (int64_t[]){args->out, state->D});
     if (status == OK && args->bias)
         status = layer_add_tensor(layer, builder, "bias", 1, &args->out);
@@ -59,11 +62,11 @@ static void fini(struct layer *layer)
 static void plan(const struct layer *layer, int num_blocks, struct layer_needs *needs)
 {
     const struct state *s = layer->state;
-    size_t samples = (size_t)num_blocks * LANES;
+    size_t n_rows = (size_t)num_blocks * LANES * (size_t)s->rows;
 
     needs->x = true;
-    /* x and gy sample by sample, and one column of tiles of the gradient where D is no multiple of LANES. */
-    needs->backward_scratch = samples * (size_t)(s->padded + s->O) + (size_t)s->O * LANES;
+    /* x and gy row by row, and one column of tiles of the gradient where D is no multiple of LANES. */
+    needs->backward_scratch = n_rows * (size_t)(s->padded + s->O) + (size_t)s->O * LANES;
 }
 
 static void forward(const struct layer *layer, const struct pass *pass)
@@ -84,7 +87,8 @@ static void forward(const struct layer *layer, const struct pass *pass)
         .bias = args->bias ? pass->params + layer->tensors[1] : NULL,
     };
 
-    product_run(pass->kernels->product_rows, tiling_choose(pass->kernels, s->O, pass->num_blocks), &product, false);
+    product_run(pass->kernels->product_rows, tiling_choose(pass->kernels, s->O, pass->num_blocks * s->rows), &product,
+                false);
 }
 
 static void input_gradient(const struct layer *layer, const struct pass *pass)
@@ -103,10 +107,11 @@ static void input_gradient(const struct layer *layer, const struct pass *pass)
         .length = s->O,
     };
 
-    product_run(pass->kernels->product_step, tiling_choose(pass->kernels, s->D, pass->num_blocks), &product, false);
+    product_run(pass->kernels->product_step, tiling_choose(pass->kernels, s->D, pass->num_blocks * s->rows), &product,
+                false);
 }
 
-/* dW [O, D] = gy^T x over samples: vectors run along D. The last D % LANES columns go through `edge` [O, LANES]. */
+/* dW [O, D] = gy^T x over all rows: vectors run along D. The last D % LANES columns go through `edge` [O, LANES]. */
 static void weight_gradient(const struct layer *layer, const struct pass *pass, const float *x, const float *gy,
                             float *edge)
 {
@@ -123,7 +128,7 @@ static void weight_gradient(const struct layer *layer, const struct pass *pass, 
         .c = dw,
         .c_row = s->D,
         .c_col = LANES,
-        .length = pass->num_blocks * LANES,
+        .length = pass->num_blocks * s->rows * LANES,
     };
 
     if (whole > 0)
@@ -143,21 +148,21 @@ static void backward(const struct layer *layer, const struct pass *pass)
 {
     const struct state *s = layer->state;
     const struct args *args = layer->args;
-    size_t samples = (size_t)pass->num_blocks * LANES, padded = (size_t)s->padded, O = (size_t)s->O;
-    float *x = pass->scratch, *gy = x + samples * padded, *edge = gy + samples * O;
+    size_t n_rows = (size_t)(pass->num_blocks * s->rows) * LANES, padded = (size_t)s->padded, O = (size_t)s->O;
+    float *x = pass->scratch, *gy = x + n_rows * padded, *edge = gy + n_rows * O;
 
-    pass->kernels->scatter(pass->x, samples, (size_t)s->D, padded, x);
-    for (size_t n = 0; n < samples && s->padded != s->D; n++)
+    pass->kernels->scatter(pass->x, n_rows, (size_t)s->D, padded, x);
+    for (size_t n = 0; n < n_rows && s->padded != s->D; n++)
         for (int d = s->D; d < s->padded; d++)
             x[n * padded + (size_t)d] = 0;
-    pass->kernels->scatter(pass->gy, samples, O, O, gy);
+    pass->kernels->scatter(pass->gy, n_rows, O, O, gy);
     weight_gradient(layer, pass, x, gy, edge);
     if (args->bias) {
         float *db = pass->grads + layer->tensors[1];
 
         for (size_t o = 0; o < O; o++)
             db[o] = 0;
-        for (size_t n = 0; n < samples; n++)
+        for (size_t n = 0; n < n_rows; n++)
             for (size_t o = 0; o < O; o++)
                 db[o] += gy[n * O + o];
     }
@@ -179,7 +184,7 @@ static double flops(const struct layer *layer, bool backwards, bool wants_gx)
 {
     const struct state *s = layer->state;
 
-    return 2.0 * s->D * s->O * (backwards ? 1 + wants_gx : 1);
+    return 2.0 * s->D * s->O * s->rows * (backwards ? 1 + wants_gx : 1);
 }
 
 const struct layer_ops layer_linear = {
