@@ -1,21 +1,35 @@
 /* Speed of the training engine on one core, one line a measurement:
- *   bench/train [MODEL_FOLDER] [--batch N] [--optimizer sgd|adam] [--inference] [--seconds S]
- * Without options: training at batch 32 with SGD, at batch 16 with Adam, inference at batch 100. Every line also says
- * what part of OpenBLAS' sgemm (n = 1024) measured in the same run the arithmetic reached. */
+ *   bench/train [MODEL|SETTING …] [--seconds S]
+ *   bench/train MODEL_FOLDER/ [--batch N] [--optimizer NAME] [--inference] [--seconds S]
+ * Without a name, all settings below; a name is a model's or a setting's ("LeNet5 sgd b32"). Models are those of
+ * models/ and of bench/models/. Every line also says what part of OpenBLAS' sgemm (n = 1024) measured in the same run
+ * the arithmetic reached. */
 #include <cblas.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "nn/kernels/kernels.h"
 #include "nn/run.h"
 
-struct options {
-    const char *folder, *optimizer;
+/* What is measured; optimizer NULL: inference. */
+struct setting {
+    const char *model, *optimizer;
     int batch;
-    bool inference;
+};
+
+static const struct setting settings[] = {
+    {"LeNet5", "sgd", 32},    {"LeNet5", "adam", 16},       {"FedAT_CNN", "adam", 32},
+    {"MLP_200", "sgd", 32},   {"AlexNet_MNIST", "sgd", 16}, {"AlexNet", "sgd", 16},
+    {"MobileNet", "sgd", 32}, {"CharLSTM", "sgd", 10},      {"LeNet5", NULL, 100},
+};
+enum { NUM_SETTINGS = sizeof settings / sizeof *settings };
+
+struct options {
+    struct setting own; /* of a folder given by its path */
     double seconds;
 };
 
@@ -23,9 +37,11 @@ struct bench {
     struct model *model;
     struct workspace *ws;
     struct optimizer *optimizer;
+    const struct loss_ops *loss;
     float *params, *grads, *x;
     int32_t *labels;
-    int batch;
+    struct rng rng;
+    struct setting setting;
 };
 
 /* The processor's time of this process, so that other work on the machine counts little. */
@@ -43,14 +59,21 @@ static void die(const char *what)
     exit(2);
 }
 
+static void *allocate(size_t count, size_t size)
+{
+    void *memory = calloc(count, size);
+
+    if (!memory)
+        die("out of memory");
+    return memory;
+}
+
 static double sgemm_flops(void)
 {
     enum { N = 1024 };
-    float *a = calloc(3 * N * N, sizeof *a);
+    float *a = allocate(3 * N * N, sizeof *a);
     double best = 1e9;
 
-    if (!a)
-        die("out of memory");
     for (int i = 0; i < 2 * N * N; i++)
         a[i] = (float)(i % 17) - 8;
     for (int run = 0; run < 6; run++) {
@@ -78,29 +101,39 @@ static struct model *load(const char *folder)
     return model;
 }
 
-static void prepare(struct bench *b, const char *optimizer, bool train)
+/* Random values, or tokens, and a label for every prediction. */
+static void fill_batch(struct bench *b)
 {
-    size_t P = model_layout(b->model)->num_floats, D = model_input_size(b->model), N = (size_t)b->batch;
+    size_t N = (size_t)b->setting.batch, D = model_input_size(b->model), rows = model_output_rows(b->model);
+    uint64_t vocabulary = (uint64_t)model_vocabulary(b->model);
+
+    b->x = allocate(N * D, sizeof *b->x);
+    b->labels = allocate(N * rows, sizeof *b->labels);
+    for (size_t i = 0; i < N * D; i++)
+        b->x[i] = vocabulary ? (float)rng_below(&b->rng, vocabulary) : rng_uniform_between(&b->rng, 0, 1);
+    for (size_t n = 0; n < N * rows; n++)
+        b->labels[n] = (int32_t)rng_below(&b->rng, model_output_size(b->model) / rows);
+}
+
+static void prepare(struct bench *b)
+{
+    const struct layout *layout = model_layout(b->model);
+    const char *optimizer = b->setting.optimizer;
     struct error err = ERROR_INIT;
     char json[128];
-    struct rng rng;
 
-    b->params = malloc(P * sizeof *b->params);
-    b->grads = malloc(P * sizeof *b->grads);
-    b->x = malloc(N * D * sizeof *b->x);
-    b->labels = malloc(N * sizeof *b->labels);
-    if (!b->params || !b->grads || !b->x || !b->labels)
-        die("out of memory");
-    rng_init(&rng, 1, "bench", "", 0);
-    for (size_t i = 0; i < N * D; i++)
-        b->x[i] = rng_uniform_between(&rng, 0, 1);
-    for (size_t n = 0; n < N; n++)
-        b->labels[n] = (int32_t)rng_below(&rng, model_output_size(b->model));
+    rng_init(&b->rng, 1, "bench", "", 0);
+    fill_batch(b);
+    b->loss = loss_find("crossentropy");
+    b->params = allocate(layout->num_floats, sizeof *b->params);
     model_init_params(b->model, 1, b->params);
+    if (workspace_new(b->model, b->setting.batch, optimizer != NULL, &b->ws, &err) != OK)
+        die(err.message);
+    if (!optimizer)
+        return;
+    b->grads = allocate(layout->num_parameters, sizeof *b->grads);
     snprintf(json, sizeof json, "{\"name\": \"%s\"}", optimizer);
-    if (workspace_new(b->model, b->batch, train, &b->ws, &err) != OK ||
-        optimizer_new(span_of(json, strlen(json)), 1e-3, model_layout(b->model)->num_parameters, &b->optimizer, &err) !=
-            OK)
+    if (optimizer_new(span_of(json, strlen(json)), 1e-3, layout->num_parameters, &b->optimizer, &err) != OK)
         die(err.message);
 }
 
@@ -108,57 +141,94 @@ static void finish(struct bench *b)
 {
     workspace_free(b->ws);
     optimizer_free(b->optimizer);
+    model_free(b->model);
     free(b->params);
     free(b->grads);
     free(b->x);
     free(b->labels);
 }
 
-static void run_batch(struct bench *b, bool train)
+static void run_batch(struct bench *b)
 {
-    if (train)
-        train_step(b->model, b->ws, losses[0], b->optimizer, b->params, b->grads, b->x,
-                   (struct targets){.labels = b->labels}, b->batch, NULL, &(struct loss_sums){0});
+    if (b->setting.optimizer)
+        train_step(b->model, b->ws, b->loss, b->optimizer, b->params, b->grads, b->x,
+                   (struct targets){.labels = b->labels}, b->setting.batch, &b->rng, &(struct loss_sums){0});
     else
-        model_forward(b->model, b->ws, b->params, b->x, b->batch, false, NULL);
+        model_forward(b->model, b->ws, b->params, b->x, b->setting.batch, false, NULL);
 }
 
 /* Samples per second: the best of ten parts of the time, since other work on the machine (caches, clock) only ever
  * slows a part. */
-static double measure(struct bench *b, bool train, double seconds)
+static double measure(struct bench *b, double seconds)
 {
     double best = 0;
 
-    for (int warm = 0; warm < 3; warm++)
-        run_batch(b, train);
+    for (int warm = 0; warm < 2; warm++)
+        run_batch(b);
     for (int part = 0; part < 10; part++) {
-        double begin = now_s(), end;
+        double begin = now_s(), end, rate;
         int64_t batches = 0;
 
         do {
-            run_batch(b, train);
+            run_batch(b);
             batches++;
             end = now_s();
         } while (end - begin < seconds / 10);
-        if ((double)(batches * b->batch) / (end - begin) > best)
-            best = (double)(batches * b->batch) / (end - begin);
+        rate = (double)(batches * b->setting.batch) / (end - begin);
+        best = rate > best ? rate : best;
     }
     return best;
 }
 
-static void report(struct model *model, const struct options *o, double peak)
+static void setting_name(const struct setting *setting, char *name, size_t size)
 {
-    struct bench bench = {.model = model, .batch = o->batch};
-    double rate, flops = o->inference ? model_flops_forward(model) : model_flops_train(model);
-    char what[64];
+    snprintf(name, size, "%s %s b%d", basename(setting->model), setting->optimizer ? setting->optimizer : "inference",
+             setting->batch);
+}
 
-    prepare(&bench, o->optimizer, !o->inference);
-    rate = measure(&bench, !o->inference, o->seconds);
-    snprintf(what, sizeof what, "%s", o->inference ? "inference" : o->optimizer);
-    printf("%s %s b%d: %.0f samples/s, %.1f GFLOP/s, %.0f%% of sgemm %.0f GFLOP/s, workspace %.1f MB, kernels %s\n",
-           basename(o->folder), what, o->batch, rate, rate * flops / 1e9, 100 * rate * flops / peak, peak / 1e9,
-           (double)workspace_bytes(bench.ws) / 1e6, kernels_best()->name);
+static void report(const struct setting *setting, const char *folder, double seconds, double peak)
+{
+    struct bench bench = {.model = load(folder), .setting = *setting};
+    double rate, flops = setting->optimizer ? model_flops_train(bench.model) : model_flops_forward(bench.model);
+    char name[256];
+
+    prepare(&bench);
+    rate = measure(&bench, seconds);
+    setting_name(setting, name, sizeof name);
+    printf("%s: %.0f samples/s, %.1f GFLOP/s, %.0f%% of sgemm %.0f GFLOP/s, workspace %.1f MB, kernels %s\n", name,
+           rate, rate * flops / 1e9, 100 * rate * flops / peak, peak / 1e9, (double)workspace_bytes(bench.ws) / 1e6,
+           kernels_best()->name);
+    fflush(stdout);
     finish(&bench);
+}
+
+static bool wanted(const struct setting *setting, char **names, int num_names)
+{
+    char name[256];
+
+    setting_name(setting, name, sizeof name);
+    for (int i = 0; i < num_names; i++)
+        if (strcmp(names[i], setting->model) == 0 || strcmp(names[i], name) == 0)
+            return true;
+    return num_names == 0;
+}
+
+static int report_settings(char **names, int num_names, double seconds, double peak)
+{
+    int reported = 0;
+
+    for (size_t i = 0; i < NUM_SETTINGS; i++) {
+        char folder[1024];
+
+        if (!wanted(&settings[i], names, num_names))
+            continue;
+        snprintf(folder, sizeof folder, BENCH_SOURCE "/bench/models/%s", settings[i].model);
+        if (access(folder, R_OK) != 0)
+            snprintf(folder, sizeof folder, BENCH_SOURCE "/models/%s", settings[i].model);
+        report(&settings[i], folder, seconds, peak);
+        reported++;
+    }
+    return reported;
 }
 
 static struct options parse(int argc, char **argv)
@@ -170,48 +240,41 @@ static struct options parse(int argc, char **argv)
         {"seconds", required_argument, NULL, 's'},
         {NULL, 0, NULL, 0},
     };
-    struct options o = {.seconds = 1.5};
+    struct options o = {.own = {.optimizer = "sgd", .batch = 32}, .seconds = 1.5};
     int c;
 
     while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
         switch (c) {
         case 'b':
-            o.batch = atoi(optarg);
+            o.own.batch = atoi(optarg);
             break;
         case 'o':
-            o.optimizer = optarg;
+            o.own.optimizer = optarg;
             break;
         case 'i':
-            o.inference = true;
+            o.own.optimizer = NULL;
             break;
         case 's':
             o.seconds = atof(optarg);
             break;
         default:
-            fprintf(stderr, "usage: bench/train [MODEL_FOLDER] [--batch N] [--optimizer NAME] [--inference] "
-                            "[--seconds S]\n");
-            exit(2);
+            die("usage: bench/train [MODEL|SETTING …] [--seconds S] | MODEL_FOLDER/ [--batch N] [--optimizer NAME] "
+                "[--inference] [--seconds S]");
         }
     }
-    o.folder = optind < argc ? argv[optind] : BENCH_MODELS "/LeNet5";
     return o;
 }
 
 int main(int argc, char **argv)
 {
     struct options o = parse(argc, argv);
-    struct model *model = load(o.folder);
     double peak = sgemm_flops();
 
-    if (o.batch || o.optimizer || o.inference) {
-        o.batch = o.batch > 0 ? o.batch : 32;
-        o.optimizer = o.optimizer ? o.optimizer : "sgd";
-        report(model, &o, peak);
-    } else {
-        report(model, &(struct options){o.folder, "sgd", 32, false, o.seconds}, peak);
-        report(model, &(struct options){o.folder, "adam", 16, false, o.seconds}, peak);
-        report(model, &(struct options){o.folder, "sgd", 100, true, o.seconds}, peak);
+    if (optind + 1 == argc && strchr(argv[optind], '/')) {
+        o.own.model = argv[optind];
+        report(&o.own, o.own.model, o.seconds, peak);
+    } else if (report_settings(argv + optind, argc - optind, o.seconds, peak) == 0) {
+        die("no setting has such a name");
     }
-    model_free(model);
     return 0;
 }
