@@ -157,24 +157,25 @@ static void run_batch(struct bench *b)
         model_forward(b->model, b->ws, b->params, b->x, b->setting.batch, false, NULL);
 }
 
-/* Samples per second: the best of ten parts of the time, since other work on the machine (caches, clock) only ever
- * slows a part. */
+/* Samples per second: the best of up to ten parts of the time, since other work on the machine (caches, clock) only
+ * ever slows a part. */
 static double measure(struct bench *b, double seconds)
 {
-    double best = 0;
+    double best = 0, begin, end;
 
     for (int warm = 0; warm < 2; warm++)
         run_batch(b);
-    for (int part = 0; part < 10; part++) {
-        double begin = now_s(), end, rate;
+    begin = end = now_s();
+    while (end - begin < seconds) {
+        double start = end, rate;
         int64_t batches = 0;
 
         do {
             run_batch(b);
             batches++;
             end = now_s();
-        } while (end - begin < seconds / 10);
-        rate = (double)(batches * b->setting.batch) / (end - begin);
+        } while (end - start < seconds / 10);
+        rate = (double)(batches * b->setting.batch) / (end - start);
         best = rate > best ? rate : best;
     }
     return best;
