@@ -11,6 +11,7 @@
 
 #include "codec/layout.h"
 #include "util/diag.h"
+#include "util/params.h"
 #include "util/rng.h"
 #include "util/span.h"
 
@@ -24,6 +25,9 @@ int model_load(const char *folder, const json_t *model_args, struct model **out,
 int model_load_text(const char *text, const char *name, const json_t *model_args, struct model **out,
                     struct diags *diags);
 void model_free(struct model *model);
+
+/* What model.yaml's `block` and `residual` take, for help. */
+extern const struct param_table model_block_table, model_residual_table;
 
 const struct layout *model_layout(const struct model *model);
 
@@ -54,6 +58,18 @@ int model_check_items(const struct model *model, const struct item_facts *items,
  * multiply-add counts two. */
 double model_flops_forward(const struct model *model);
 double model_flops_train(const struct model *model);
+
+/* One line of a model's table: layers in the order they run, a residual where it ends. */
+struct layer_facts {
+    const char *name, *kind; /* borrowed from the model */
+    int num_dims;
+    int64_t dims[TENSOR_MAX_DIMS]; /* of its output, one sample */
+    size_t parameters, buffers;    /* floats */
+    double flops_forward;          /* one sample */
+};
+size_t model_num_layers(const struct model *model);
+/* Fills *out; false where number i (< model_num_layers) is nothing to show. */
+bool model_layer_at(const struct model *model, size_t i, struct layer_facts *out);
 
 /* Fill params [P] with PyTorch's default initialisation of each layer kind, from (seed, "init", tensor name). */
 void model_init_params(const struct model *model, uint64_t seed, float *params);

@@ -1,31 +1,77 @@
-/* What a model is inside this room: model.c reads it, workspace.c plans its memory, pass.c runs it. */
+/* What a model is inside this room: model_read.c reads it, model.c connects it, workspace.c plans its memory, pass.c
+ * runs it. */
 #ifndef FLOSIM_NN_NETWORK_H
 #define FLOSIM_NN_NETWORK_H
 
 #include "nn/layer/layer.h"
 #include "nn/model.h"
+#include "util/yaml.h"
+
+/* A network is a list in the order of the forward pass. A residual is FORK, its layers, BRANCH, its shortcut's layers,
+ * JOIN: at BRANCH the fork's input is the current activation again, and JOIN adds what both ways gave. Blocks leave no
+ * trace but names. */
+enum node_kind { NODE_LAYER, NODE_FORK, NODE_BRANCH, NODE_JOIN };
+
+struct node {
+    enum node_kind kind;
+    struct layer *layer;       /* NODE_LAYER */
+    const char *name;          /* the layer's, or the residual's */
+    char *own_name;            /* of JOIN, where name points; owned */
+    size_t fork, branch, join; /* the others: the three nodes of their residual */
+    size_t in_size, out_size;  /* values of one sample */
+    struct shape out;
+    bool wants_gx; /* something before it on its way is trained, so the gradient of its input is wanted */
+};
+
+/* Nodes of one network, and levels of blocks and residuals. */
+enum { MODEL_MAX_NODES = 2048, MODEL_MAX_DEPTH = 12 };
 
 struct model {
     struct layout layout;
-    struct layer **layers;
-    size_t num_layers;
+    struct node *nodes;
+    size_t num_nodes;
     struct shape in, out;
-    int64_t vocabulary;   /* tokens in the input are below it; 0: the input is values */
-    size_t first_trained; /* the first layer with parameters: what lies before it needs no gradient */
+    int64_t vocabulary; /* tokens in the input are below it; 0: the input is values */
 };
 
-/* Buffers of one layer; saved and scratch are NULL where it needs none. */
-struct layer_buffers {
+/* --- model_read.c: from the document to a list of entries, not yet connected --- */
+
+struct entry {
+    enum node_kind kind;
+    const struct layer_ops *ops; /* of a layer; NULL: unusable */
+    char name[LAYER_NAME_MAX];   /* the whole name: "layer1.0.conv1"; of a residual: "layer1.0" */
+    struct diag_place place;
+    void *args;
+};
+
+struct entries {
+    struct entry *items;
+    size_t n, capacity;
+};
+
+/* Read `layers:`; everything wrong with any of them goes to diags. Free *entries in any case. */
+int entries_read(struct yaml_node layers, struct entries *entries, struct diags *diags);
+void entries_free(struct entries *entries);
+
+/* Read `input:` into model->in and model->vocabulary. */
+int model_read_input(struct yaml_node node, struct model *model, struct diags *diags);
+
+/* --- workspace.c, pass.c --- */
+
+/* Buffers of one node; NULL where it has none. */
+struct node_buffers {
     float *x, *y, *gy, *gx, *saved, *carried, *forward_scratch, *backward_scratch;
+    float *other; /* JOIN: what the shortcut gave (x: what the layers gave); FORK: the shortcut's gradient (gy: the
+                     layers') */
 };
 
 struct workspace {
     const struct kernels *kernels;
-    struct layer_buffers *layers; /* [num_layers] */
-    float *memory;                /* everything that layers use, placed by the plan */
-    float *logits;                /* [max_batch, O], sample by sample */
-    float *gradient;              /* the same of the loss; NULL unless train */
-    float *carry;                 /* all layers' carried state; NULL where there is none */
+    struct node_buffers *nodes; /* [num_nodes] */
+    float *memory;              /* everything that layers use, placed by the plan */
+    float *logits;              /* [max_batch, O], sample by sample */
+    float *gradient;            /* the same of the loss; NULL unless train */
+    float *carry;               /* all layers' carried state; NULL where there is none */
     size_t carry_floats;
     size_t bytes;
     int max_batch, num_blocks; /* num_blocks: what one pass holds */

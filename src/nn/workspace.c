@@ -11,17 +11,23 @@ enum {
     NONE = -1,
 };
 
-/* Numbers of buffers in the plan; NONE where a layer has no such buffer. */
-struct layer_plan {
-    int x, y, gy, gx, saved, forward_scratch, backward_scratch;
+/* Numbers of buffers in the plan; NONE where a node has no such buffer. */
+struct node_plan {
+    int x, y, gy, gx, saved, forward_scratch, backward_scratch, other;
+};
+
+/* What is known of a buffer's readers beyond its lifetime. */
+struct buffer_readers {
+    bool backward; /* some layer's backward reads it */
+    int held;      /* another way of an open residual still reads it, so that nobody may write into it */
 };
 
 struct planner {
     const struct model *model;
-    struct plan_buffer *buffers; /* [7 * num_layers + 2] */
-    bool *read_later;            /* by buffer: some layer's backward reads it */
+    struct plan_buffer *buffers;    /* [8 * num_nodes + 2] */
+    struct buffer_readers *readers; /* by buffer */
     int num_buffers, num_blocks;
-    struct layer_plan *layers;
+    struct node_plan *nodes;
     struct layer_needs *needs;
     bool train;
 };
@@ -46,7 +52,7 @@ static void lives_until(struct planner *p, int buffer, int step)
         p->buffers[buffer].last = step;
 }
 
-/* Steps: 0 fills the input; layer i runs forward at i + 1 and backward at 2 L + 1 - i; L + 1 between them takes the
+/* Steps: 0 fills the input; node i runs forward at i + 1 and backward at 2 L + 1 - i; L + 1 between them takes the
  * logits out and the gradient of the loss in. */
 static int forward_step(size_t i)
 {
@@ -55,20 +61,24 @@ static int forward_step(size_t i)
 
 static int backward_step(const struct planner *p, size_t i)
 {
-    return (int)(2 * p->model->num_layers + 1 - i);
+    return (int)(2 * p->model->num_nodes + 1 - i);
 }
 
-static void plan_forward(struct planner *p, size_t i)
+/* May a result take this activation's place? */
+static bool is_free(const struct planner *p, int buffer)
 {
-    const struct layer *layer = p->model->layers[i];
-    const struct layer_needs *needs = &p->needs[i];
-    struct layer_plan *plan = &p->layers[i];
-    int now = forward_step(i);
-    bool in_place = needs->same_values || (needs->in_place && !(p->train && (p->read_later[plan->x] || needs->x)));
+    return p->readers[buffer].held == 0 && !(p->train && p->readers[buffer].backward);
+}
 
-    plan->y = in_place ? plan->x : add(p, block_floats(p, layer->out_size), now, now);
-    lives_until(p, plan->x, now);
-    lives_until(p, plan->y, now + 1); /* its reader, or the logits */
+static void plan_layer_forward(struct planner *p, size_t i)
+{
+    const struct node *node = &p->model->nodes[i];
+    const struct layer_needs *needs = &p->needs[i];
+    struct node_plan *plan = &p->nodes[i];
+    int now = forward_step(i);
+    bool in_place = needs->same_values || (needs->in_place && is_free(p, plan->x) && !(p->train && needs->x));
+
+    plan->y = in_place ? plan->x : add(p, block_floats(p, node->out_size), now, now);
     if (needs->forward_scratch)
         plan->forward_scratch = add(p, needs->forward_scratch, now, now);
     if (!p->train)
@@ -79,45 +89,131 @@ static void plan_forward(struct planner *p, size_t i)
         lives_until(p, plan->x, backward_step(p, i));
     if (needs->y)
         lives_until(p, plan->y, backward_step(p, i));
-    p->read_later[plan->x] |= needs->x;
-    p->read_later[plan->y] |= needs->y;
+    p->readers[plan->x].backward |= needs->x;
+    p->readers[plan->y].backward |= needs->y;
 }
 
-static void plan_backward(struct planner *p, size_t i)
+/* x and other are what the two ways gave; their sum takes the place of one where it can. */
+static void plan_join_forward(struct planner *p, size_t i)
 {
-    const struct layer *layer = p->model->layers[i];
-    struct layer_plan *plan = &p->layers[i];
+    const struct node *node = &p->model->nodes[i];
+    struct node_plan *plan = &p->nodes[i];
+    int now = forward_step(i);
+
+    plan->other = plan->x;
+    plan->x = p->nodes[node->branch].x;
+    p->readers[plan->x].held--;
+    lives_until(p, plan->other, now);
+    if (is_free(p, plan->x))
+        plan->y = plan->x;
+    else if (is_free(p, plan->other))
+        plan->y = plan->other;
+    else
+        plan->y = add(p, block_floats(p, node->out_size), now, now);
+}
+
+static void plan_forward(struct planner *p, size_t i)
+{
+    const struct node *node = &p->model->nodes[i];
+    struct node_plan *plan = &p->nodes[i];
+    int now = forward_step(i);
+
+    switch (node->kind) {
+    case NODE_LAYER:
+        plan_layer_forward(p, i);
+        break;
+    case NODE_FORK:
+        plan->y = plan->x;
+        p->readers[plan->x].held++; /* for the shortcut */
+        break;
+    case NODE_BRANCH:
+        p->readers[plan->x].held++; /* for the sum */
+        plan->y = p->nodes[node->fork].x;
+        p->readers[plan->y].held--;
+        break;
+    case NODE_JOIN:
+        plan_join_forward(p, i);
+        break;
+    }
+    lives_until(p, plan->x, now);
+    lives_until(p, plan->y, now + 1); /* its reader, or the logits */
+}
+
+/* The sum of both ways' gradients takes the place of one where it can. */
+static int plan_fork_backward(struct planner *p, size_t i)
+{
+    const struct node *node = &p->model->nodes[i];
+    struct node_plan *plan = &p->nodes[i];
     int now = backward_step(p, i);
 
+    plan->other = p->nodes[node->branch].gx;
+    p->readers[plan->other].held--;
+    lives_until(p, plan->other, now);
+    if (p->readers[plan->gy].held == 0)
+        return plan->gy;
+    return p->readers[plan->other].held == 0 ? plan->other : add(p, block_floats(p, node->in_size), now, now);
+}
+
+static int plan_layer_backward(struct planner *p, size_t i)
+{
+    const struct layer_needs *needs = &p->needs[i];
+    struct node_plan *plan = &p->nodes[i];
+    int now = backward_step(p, i);
+
+    if (needs->backward_scratch)
+        plan->backward_scratch = add(p, needs->backward_scratch, now, now);
+    if (needs->same_values || (needs->in_place && p->readers[plan->gy].held == 0))
+        return plan->gy;
+    return add(p, block_floats(p, p->model->nodes[i].in_size), now, now);
+}
+
+/* Returns the gradient that the node before it gets. */
+static int plan_backward(struct planner *p, size_t i)
+{
+    const struct node *node = &p->model->nodes[i];
+    struct node_plan *plan = &p->nodes[i];
+    int now = backward_step(p, i), next;
+
     lives_until(p, plan->gy, now);
-    plan->gx = p->needs[i].in_place ? plan->gy : add(p, block_floats(p, layer->in_size), now, now);
+    plan->gx = plan->gy;
+    if (node->kind == NODE_LAYER)
+        plan->gx = plan_layer_backward(p, i);
+    else if (node->kind == NODE_FORK)
+        plan->gx = plan_fork_backward(p, i);
+    next = plan->gx;
+    if (node->kind == NODE_JOIN)
+        p->readers[plan->gy].held++; /* for the layers; the shortcut comes first */
+    if (node->kind == NODE_BRANCH) {
+        p->readers[plan->gx].held++; /* for the sum at the fork */
+        next = p->nodes[node->join].gy;
+        p->readers[next].held--;
+    }
     lives_until(p, plan->gx, now + 1);
-    if (p->needs[i].backward_scratch)
-        plan->backward_scratch = add(p, p->needs[i].backward_scratch, now, now);
+    lives_until(p, next, now + 1);
+    return next;
 }
 
 static void plan_all(struct planner *p)
 {
     const struct model *model = p->model;
-    size_t L = model->num_layers;
+    size_t L = model->num_nodes;
     int activation = add(p, block_floats(p, model_input_size(model)), 0, 1), gradient;
 
     for (size_t i = 0; i < L; i++) {
-        const struct layer *layer = model->layers[i];
+        const struct layer *layer = model->nodes[i].layer;
 
-        p->layers[i] = (struct layer_plan){activation, NONE, NONE, NONE, NONE, NONE, NONE};
-        if (layer->ops->plan)
+        p->nodes[i] = (struct node_plan){activation, NONE, NONE, NONE, NONE, NONE, NONE, NONE};
+        if (layer && layer->ops->plan)
             layer->ops->plan(layer, p->num_blocks, &p->needs[i]);
         plan_forward(p, i);
-        activation = p->layers[i].y;
+        activation = p->nodes[i].y;
     }
     if (!p->train)
         return;
     gradient = add(p, block_floats(p, model_output_size(model)), (int)L + 1, (int)L + 1);
     for (size_t i = L; i-- > 0;) {
-        p->layers[i].gy = gradient;
-        plan_backward(p, i);
-        gradient = p->layers[i].gx;
+        p->nodes[i].gy = gradient;
+        gradient = plan_backward(p, i);
     }
 }
 
@@ -131,7 +227,7 @@ static int allocate_carry(const struct planner *p, struct workspace *ws, struct 
 {
     size_t at = 0;
 
-    for (size_t i = 0; i < p->model->num_layers; i++)
+    for (size_t i = 0; i < p->model->num_nodes; i++)
         ws->carry_floats += p->needs[i].carried * (size_t)p->num_blocks;
     if (ws->carry_floats == 0)
         return OK;
@@ -139,9 +235,9 @@ static int allocate_carry(const struct planner *p, struct workspace *ws, struct 
     if (!ws->carry)
         return FAIL(err, ERR_MEMORY, "out of memory for %zu carried values", ws->carry_floats);
     ws->bytes += ws->carry_floats * sizeof(float);
-    for (size_t i = 0; i < p->model->num_layers; i++) {
+    for (size_t i = 0; i < p->model->num_nodes; i++) {
         if (p->needs[i].carried > 0)
-            ws->layers[i].carried = ws->carry + at;
+            ws->nodes[i].carried = ws->carry + at;
         at += p->needs[i].carried * (size_t)p->num_blocks;
     }
     workspace_reset(ws);
@@ -150,21 +246,21 @@ static int allocate_carry(const struct planner *p, struct workspace *ws, struct 
 
 static int allocate(struct planner *p, struct workspace *ws, size_t *order, struct error *err)
 {
-    size_t outputs = model_output_size(p->model) * (size_t)ws->max_batch, L = p->model->num_layers;
+    size_t outputs = model_output_size(p->model) * (size_t)ws->max_batch, L = p->model->num_nodes;
     size_t floats = plan_place(p->buffers, (size_t)p->num_buffers, order);
     size_t bytes = (floats + LANES) * sizeof(float) / 64 * 64;
 
     ws->memory = aligned_alloc(64, bytes);
     ws->logits = malloc(outputs * 2 * sizeof *ws->logits);
     ws->gradient = ws->train && ws->logits ? ws->logits + outputs : NULL;
-    ws->layers = calloc(L, sizeof *ws->layers);
-    ws->bytes = bytes + outputs * 2 * sizeof *ws->logits + L * sizeof *ws->layers + sizeof *ws;
-    if (!ws->memory || !ws->logits || !ws->layers)
+    ws->nodes = calloc(L, sizeof *ws->nodes);
+    ws->bytes = bytes + outputs * 2 * sizeof *ws->logits + L * sizeof *ws->nodes + sizeof *ws;
+    if (!ws->memory || !ws->logits || !ws->nodes)
         return FAIL(err, ERR_MEMORY, "out of memory for a workspace of %zu bytes", ws->bytes);
     for (size_t i = 0; i < L; i++) {
-        const struct layer_plan *plan = &p->layers[i];
+        const struct node_plan *plan = &p->nodes[i];
 
-        ws->layers[i] = (struct layer_buffers){
+        ws->nodes[i] = (struct node_buffers){
             .x = buffer_at(p, ws, plan->x),
             .y = buffer_at(p, ws, plan->y),
             .gy = buffer_at(p, ws, plan->gy),
@@ -172,6 +268,7 @@ static int allocate(struct planner *p, struct workspace *ws, size_t *order, stru
             .saved = buffer_at(p, ws, plan->saved),
             .forward_scratch = buffer_at(p, ws, plan->forward_scratch),
             .backward_scratch = buffer_at(p, ws, plan->backward_scratch),
+            .other = buffer_at(p, ws, plan->other),
         };
     }
     return allocate_carry(p, ws, err);
@@ -179,28 +276,28 @@ static int allocate(struct planner *p, struct workspace *ws, size_t *order, stru
 
 static int plan_and_allocate(const struct model *model, struct workspace *ws, struct error *err)
 {
-    size_t L = model->num_layers, most = 7 * L + 2;
+    size_t L = model->num_nodes, most = 8 * L + 2;
     struct planner p = {
         .model = model,
         .num_blocks = ws->num_blocks,
         .train = ws->train,
         .buffers = calloc(most, sizeof *p.buffers),
-        .read_later = calloc(most, sizeof *p.read_later),
-        .layers = calloc(L, sizeof *p.layers),
+        .readers = calloc(most, sizeof *p.readers),
+        .nodes = calloc(L, sizeof *p.nodes),
         .needs = calloc(L, sizeof *p.needs),
     };
     size_t *order = calloc(most, sizeof *order);
     int status;
 
-    if (p.buffers && p.read_later && p.layers && p.needs && order) {
+    if (p.buffers && p.readers && p.nodes && p.needs && order) {
         plan_all(&p);
         status = allocate(&p, ws, order, err);
     } else {
         status = FAIL(err, ERR_MEMORY, "out of memory for the plan of a workspace");
     }
     free(p.buffers);
-    free(p.read_later);
-    free(p.layers);
+    free(p.readers);
+    free(p.nodes);
     free(p.needs);
     free(order);
     return status;
@@ -241,7 +338,7 @@ void workspace_free(struct workspace *ws)
     free(ws->memory);
     free(ws->carry);
     free(ws->logits);
-    free(ws->layers);
+    free(ws->nodes);
     free(ws);
 }
 
