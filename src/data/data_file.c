@@ -4,10 +4,15 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "data/cifar.h"
 #include "data/folder.h"
 #include "data/idx.h"
+#include "data/npz.h"
 #include "data/tensor_file.h"
+
+static const char damaged[] = "check the file, or copy it again";
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -16,17 +21,37 @@ static bool ends_with(const char *text, const char *end)
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
+static bool is_torch(const unsigned char *head, size_t size)
+{
+    return size >= 2 && ((head[0] == 'P' && head[1] == 'K') || (head[0] == 0x80 && head[1] <= 5));
+}
+
+static bool is_text(const char *path)
+{
+    static const char *const endings[] = {".txt", ".txt.gz", ".tsv", ".tsv.gz", ".json", ".json.gz", ".tokens"};
+
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (ends_with(path, endings[i]))
+            return true;
+    return false;
+}
+
+/* CIFAR's records have no head, so the name decides before any head is believed. */
 enum data_format data_format_of(const char *path, const unsigned char *head, size_t size)
 {
     if (ends_with(path, ".pth") || ends_with(path, ".pt") || ends_with(path, ".pkl"))
         return DATA_FORMAT_TORCH;
+    if (ends_with(path, ".bin") && !strstr(path, "idx"))
+        return is_torch(head, size) ? DATA_FORMAT_TORCH : DATA_FORMAT_CIFAR;
+    if (is_text(path))
+        return DATA_FORMAT_TEXT;
     if (ends_with(path, ".safetensors") || (size > 8 && head[8] == '{' && head[7] == 0))
         return DATA_FORMAT_SAFETENSORS;
     if (size >= 2 && ((head[0] == 0 && head[1] == 0) || (head[0] == 0x1f && head[1] == 0x8b)))
         return DATA_FORMAT_IDX;
-    if (size >= 2 && ((head[0] == 'P' && head[1] == 'K') || (head[0] == 0x80 && head[1] <= 5)))
-        return DATA_FORMAT_TORCH;
-    return DATA_FORMAT_UNKNOWN;
+    if (ends_with(path, ".npz") || (size >= 6 && memcmp(head, "\x93NUMPY", 6) == 0))
+        return DATA_FORMAT_NPZ;
+    return is_torch(head, size) ? DATA_FORMAT_TORCH : DATA_FORMAT_UNKNOWN;
 }
 
 static void refuse_torch(const char *path, struct diags *diags)
@@ -52,21 +77,36 @@ static int read_head(const char *path, unsigned char *head, size_t *size, struct
     return OK;
 }
 
-int data_file_read(const char *path, struct dataset *out, bool *has_transform, struct diags *diags)
+/* CIFAR files have no head: the name says that it is one, size and name which. */
+static int read_cifar(const char *path, struct dataset *out, struct diags *diags)
 {
-    unsigned char head[16];
-    size_t size = sizeof head;
+    struct stat info;
+    enum cifar_kind kind;
 
-    memset(out, 0, sizeof *out);
-    *has_transform = false;
-    int status = read_head(path, head, &size, diags);
-    if (status)
-        return status;
-    switch (data_format_of(path, head, size)) {
+    if (!ends_with(path, ".gz") && stat(path, &info) == 0 && cifar_kind_of(path, (uint64_t)info.st_size, &kind))
+        return cifar_load(kind, &path, 1, damaged, out, diags);
+    diag_error(diags, (struct diag_place){path, 0, 0},
+               "not a whole number of CIFAR-10 records (3073 bytes) or CIFAR-100 records (3074 bytes); %s", damaged);
+    return ERR_CORRUPT;
+}
+
+static const struct text_args default_text = {.unit = TEXT_BYTES, .length = 80};
+
+static int read_as(enum data_format format, const char *path, const struct data_file_args *args, struct dataset *out,
+                   bool *has_transform, struct diags *diags)
+{
+    switch (format) {
     case DATA_FORMAT_SAFETENSORS:
         return tensor_file_load(path, out, has_transform, diags);
     case DATA_FORMAT_IDX:
-        return idx_load(path, NULL, "check the file, or copy it again", out, diags);
+        return idx_load(path, NULL, args->idx, damaged, out, diags);
+    case DATA_FORMAT_CIFAR:
+        return read_cifar(path, out, diags);
+    case DATA_FORMAT_NPZ:
+        return npz_load(path, out, diags);
+    case DATA_FORMAT_TEXT:
+        *has_transform = true;
+        return text_load_file(args->text ? args->text : &default_text, path, out, diags);
     case DATA_FORMAT_TORCH:
         refuse_torch(path, diags);
         return ERR_UNIMPLEMENTED;
@@ -74,21 +114,33 @@ int data_file_read(const char *path, struct dataset *out, bool *has_transform, s
         break;
     }
     diag_error(diags, (struct diag_place){path, 0, 0},
-               "byte 0: neither IDX (.gz or plain) nor safetensors; data files of these kinds are read");
+               "byte 0: neither IDX (.gz or plain) nor safetensors, .npz, .npy, CIFAR (.bin) or text (.txt, .tsv, "
+               ".json); data files of these kinds are "
+               "read");
     return ERR_INVALID;
+}
+
+int data_file_read(const char *path, const struct data_file_args *args, struct dataset *out, struct diags *diags)
+{
+    unsigned char head[64];
+    size_t size = sizeof head;
+    bool has_transform = false;
+
+    memset(out, 0, sizeof *out);
+    int status = read_head(path, head, &size, diags);
+    if (!status)
+        status = read_as(data_format_of(path, head, size), path, args, out, &has_transform, diags);
+    if (!status && !has_transform)
+        status = transform_apply(out, args->transform, path, diags);
+    return status;
 }
 
 int data_file_load(const char *path, struct dataset *out, struct diags *diags)
 {
-    const struct transform_args none = {.std = 1.0};
     const char *slash = strrchr(path, '/');
-    bool has_transform;
-    int status = data_file_read(path, out, &has_transform, diags);
+    int status = data_file_read(path, &(struct data_file_args){0}, out, diags);
 
-    if (status)
-        return status;
-    if (!has_transform)
-        out->transform = transform_from_args(&none, out->type);
-    snprintf(out->name, sizeof out->name, "%.63s", slash ? slash + 1 : path);
-    return OK;
+    if (!status)
+        snprintf(out->name, sizeof out->name, "%.63s", slash ? slash + 1 : path);
+    return status;
 }

@@ -3,13 +3,31 @@
 #define FLOSIM_DATA_DATA_FILE_H
 
 #include "data/dataset.h"
+#include "data/idx.h"
+#include "data/text.h"
+#include "data/transform_args.h"
 
-enum data_format { DATA_FORMAT_UNKNOWN, DATA_FORMAT_IDX, DATA_FORMAT_SAFETENSORS, DATA_FORMAT_TORCH };
+enum data_format {
+    DATA_FORMAT_UNKNOWN,
+    DATA_FORMAT_IDX,
+    DATA_FORMAT_SAFETENSORS,
+    DATA_FORMAT_CIFAR,
+    DATA_FORMAT_NPZ,
+    DATA_FORMAT_TEXT,
+    DATA_FORMAT_TORCH
+};
 
-/* By ending, then by the first bytes (16 are enough). Pure. */
+/* By ending, then by the first bytes (64 are enough). Pure. */
 enum data_format data_format_of(const char *path, const unsigned char *head, size_t size);
 
-/* Read it; *has_transform false: the file says nothing and out->transform is not set. Findings go to `diags`. */
-int data_file_read(const char *path, struct dataset *out, bool *has_transform, struct diags *diags);
+/* How a file of each format is read; NULL: as by default. */
+struct data_file_args {
+    const struct transform_args *transform; /* where the file does not say itself */
+    const struct idx_args *idx;
+    const struct text_args *text;
+};
+
+/* Read it. Findings go to `diags`. */
+int data_file_read(const char *path, const struct data_file_args *args, struct dataset *out, struct diags *diags);
 
 #endif

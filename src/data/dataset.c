@@ -62,33 +62,70 @@ static int map_memory(struct dataset *dataset, size_t size, struct error *err)
     return OK;
 }
 
-int dataset_alloc(struct dataset *dataset, bool with_groups, struct dataset_fill *fill, struct error *err)
-{
-    size_t end = 0, item_bytes, x_at, labels_at, groups_at = 0;
-    bool fits = item_size_of(dataset, &dataset->item_size) && dataset->num_items <= UINT32_MAX;
+/* Where everything lies in the mapping. */
+struct places {
+    size_t x, targets, groups, starts, text, end;
+};
 
-    fits = fits && !__builtin_mul_overflow(dataset->item_size, data_type_size(dataset->type), &item_bytes);
-    fits = fits && place_array(&end, dataset->num_items, item_bytes, &x_at);
-    fits = fits && place_array(&end, dataset->num_items, sizeof(int32_t), &labels_at);
-    if (with_groups)
-        fits = fits && place_array(&end, dataset->num_items, sizeof(int32_t), &groups_at);
-    if (!fits || end == 0)
+static bool place_all(struct dataset *dataset, const struct dataset_need *need, struct places *at)
+{
+    size_t n = dataset->num_items, values = need->row, targets = need->row;
+    bool fits = item_size_of(dataset, &dataset->item_size) && n <= UINT32_MAX && need->row <= UINT32_MAX;
+
+    if (need->row == 0)
+        fits = fits && !__builtin_mul_overflow(dataset->item_size, n, &values) &&
+               !__builtin_mul_overflow(need->num_targets ? need->num_targets : 1, n, &targets);
+    fits = fits && place_array(&at->end, values, data_type_size(dataset->type), &at->x);
+    if (!need->targets_in_x)
+        fits = fits && place_array(&at->end, targets, sizeof(int32_t), &at->targets);
+    if (need->groups)
+        fits = fits && place_array(&at->end, n, sizeof(int32_t), &at->groups);
+    if (need->row)
+        fits = fits && place_array(&at->end, n, sizeof(uint32_t), &at->starts);
+    return fits && place_array(&at->end, need->tokens_text, 1, &at->text) && n > 0;
+}
+
+static void point_at(struct dataset *dataset, const struct dataset_need *need, const struct places *at,
+                     struct dataset_fill *fill)
+{
+    char *memory = dataset->memory;
+    void *targets = need->targets_in_x ? NULL : memory + at->targets;
+
+    fill->x = memory + at->x;
+    fill->labels = need->values ? NULL : targets;
+    fill->values = need->values ? targets : NULL;
+    fill->groups = need->groups ? (int32_t *)(void *)(memory + at->groups) : NULL;
+    fill->starts = need->row ? (uint32_t *)(void *)(memory + at->starts) : NULL;
+    fill->tokens_text = need->tokens_text ? memory + at->text : NULL;
+    dataset->x = fill->x;
+    dataset->labels = fill->labels;
+    dataset->values = fill->values;
+    dataset->num_targets = need->num_targets ? need->num_targets : 1;
+    dataset->groups = fill->groups;
+    dataset->starts = fill->starts;
+    dataset->tokens_text = fill->tokens_text;
+    dataset->tokens_text_size = need->tokens_text;
+}
+
+int dataset_alloc_for(struct dataset *dataset, const struct dataset_need *need, struct dataset_fill *fill,
+                      struct error *err)
+{
+    struct places at = {0};
+
+    if (!place_all(dataset, need, &at))
         return FAIL(
             err, ERR_INVALID,
             "a data set of %zu items cannot be held: between 1 and 4294967295 items of at least one value are possible",
             dataset->num_items);
-    int status = map_memory(dataset, end, err);
-    if (status)
-        return status;
-    char *memory = dataset->memory;
-    fill->x = memory + x_at;
-    fill->labels = (int32_t *)(void *)(memory + labels_at);
-    fill->groups = with_groups ? (int32_t *)(void *)(memory + groups_at) : NULL;
-    dataset->x = fill->x;
-    dataset->labels = fill->labels;
-    dataset->num_targets = 1;
-    dataset->groups = fill->groups;
-    return OK;
+    int status = map_memory(dataset, at.end, err);
+    if (!status)
+        point_at(dataset, need, &at, fill);
+    return status;
+}
+
+int dataset_alloc(struct dataset *dataset, bool with_groups, struct dataset_fill *fill, struct error *err)
+{
+    return dataset_alloc_for(dataset, &(struct dataset_need){.groups = with_groups}, fill, err);
 }
 
 void dataset_seal(struct dataset *dataset)

@@ -11,14 +11,22 @@
 #include "util/diag.h"
 #include "util/error.h"
 
-enum { DATA_MAX_DIMS = 4 };
+enum { DATA_MAX_DIMS = 4, DATA_MAX_CHANNELS = 4 };
 
 enum data_type { DATA_U8, DATA_F32, DATA_I32 /* tokens; never transformed */ };
 
-struct transform {
-    float scale, mean, std; /* value = (raw * scale - mean) / std */
-    int padding;            /* zeros added on each side of H and W, in the raw domain */
+struct transform { /* value = (raw * scale - mean) / std */
+    float scale;
+    int padding;      /* zeros added on each side of H and W, in the raw domain */
+    int num_channels; /* of mean and std: 1 for all alike, else that of the items [C, H, W] */
+    float mean[DATA_MAX_CHANNELS], std[DATA_MAX_CHANNELS];
 };
+
+/* One scale, mean and deviation for all values. */
+static inline struct transform transform_plain(float scale, float mean, float std, int padding)
+{
+    return (struct transform){.scale = scale, .padding = padding, .num_channels = 1, .mean = {mean}, .std = {std}};
+}
 
 struct dataset {
     char name[64];
@@ -34,7 +42,10 @@ struct dataset {
     /* Items cut out of one long row (windows of text, of a series): item i begins at raw value starts[i] of x, and its
      * targets at starts[i] of labels or values. NULL: items lie one after the other. */
     const uint32_t *starts;
-    int64_t vocabulary;    /* of tokens (DATA_I32); 0: not tokens */
+    int64_t vocabulary; /* of tokens (DATA_I32); 0: not tokens */
+    /* What the tokens mean: one a line, as vocabulary.h writes them; not terminated. NULL where nobody knows. */
+    const char *tokens_text;
+    size_t tokens_text_size;
     const int32_t *groups; /* [num_items]: the natural client of each item; NULL where the data has none */
     int32_t num_classes;
     struct transform transform;
@@ -46,13 +57,28 @@ struct dataset {
 /* How data_gather will shape one item: dims with padding; returns num_dims. */
 int dataset_shape(const struct dataset *dataset, int64_t dims[DATA_MAX_DIMS]);
 
-/* Allocate x, labels (and groups) for a known size in one shared mapping (of a memfd: one copy however many
- * processes fork from here). name, dims, type, num_classes and transform are set by the caller before. The writable
+/* Allocate what a data set of a known size needs in one shared mapping (of a memfd: one copy however many processes
+ * fork from here). name, num_items, dims, type, num_classes and transform are set by the caller before. The writable
  * pointers are returned. */
+struct dataset_need {
+    bool groups;
+    bool values;        /* targets are values, not labels */
+    size_t num_targets; /* of an item; 0: one */
+    size_t row; /* raw values of the row that items are cut out of (`starts`); 0: items lie one after the other */
+    bool targets_in_x;  /* tokens predict tokens: no targets of their own, the caller points `labels` into x */
+    size_t tokens_text; /* bytes */
+};
 struct dataset_fill {
     void *x;
     int32_t *labels, *groups;
+    float *values;
+    uint32_t *starts;
+    char *tokens_text;
 };
+int dataset_alloc_for(struct dataset *dataset, const struct dataset_need *need, struct dataset_fill *fill,
+                      struct error *err);
+
+/* The usual: items one after the other, one label each. */
 int dataset_alloc(struct dataset *dataset, bool with_groups, struct dataset_fill *fill, struct error *err);
 
 /* Make the filled mapping read-only: a stray write in any process faults instead of spoiling everybody's data. */

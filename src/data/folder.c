@@ -94,13 +94,15 @@ static int begin(const char *path, bool worker, struct data_folder *out, struct 
 static int read_data(struct data_folder *folder, struct diags *diags)
 {
     char *file = fs_join(folder->path, folder->config.dataset_details.data_filename);
-    bool has_transform;
+    const struct data_file_args args = {
+        .transform = &folder->config.transform,
+        .idx = &folder->config.idx,
+        .text = &folder->config.text,
+    };
 
     if (!file)
         return out_of_memory(folder->path, diags);
-    int status = data_file_read(file, &folder->dataset, &has_transform, diags);
-    if (!status && !has_transform)
-        folder->dataset.transform = transform_from_args(&folder->config.transform, folder->dataset.type);
+    int status = data_file_read(file, &args, &folder->dataset, diags);
     if (!status)
         snprintf(folder->dataset.name, sizeof folder->dataset.name, "%.63s", folder->name);
     free(file);

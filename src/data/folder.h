@@ -4,6 +4,8 @@
 #define FLOSIM_DATA_FOLDER_H
 
 #include "data/dataset.h"
+#include "data/idx.h"
+#include "data/text.h"
 #include "data/transform_args.h"
 #include "util/params.h"
 
@@ -19,6 +21,8 @@ struct dataset_config { /* the YAML file */
         int64_t num_items;
     } metadata;
     struct transform_args transform;  /* ours: how raw values become inputs; where the data file does not say */
+    struct idx_args idx;              /* ours: of IDX files */
+    struct text_args text;            /* ours: of text files */
     double local_validation_fraction; /* ours */
 };
 

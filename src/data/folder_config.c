@@ -10,7 +10,7 @@
 // clang-format off
 static const struct param details_rows[] = {
     {.name = "data_filename", .type = PARAM_STRING, .offset = offsetof(struct dataset_details, data_filename),
-     .flags = PARAM_REQUIRED, .help = "The data file in this folder: safetensors with x and y, or an IDX image file."},
+     .flags = PARAM_REQUIRED, .help = "The data file in this folder: safetensors or .npz with x and y, an IDX image file, CIFAR, text."},
     {.name = "dataset_id", .type = PARAM_STRING, .offset = offsetof(struct dataset_details, dataset_id),
      .flags = PARAM_REQUIRED, .help = "What the data set is called; sessions name the folder."},
     {.name = "dataset_tags", .type = PARAM_STRINGS, .offset = offsetof(struct dataset_details, dataset_tags),
@@ -28,6 +28,24 @@ static const struct param metadata_rows[] = {
 
 static const struct param transform_rows[] = {
     TRANSFORM_ROWS(0, "0", "1", "0"),
+};
+
+static const struct param idx_rows[] = {
+    IDX_ROWS(0),
+};
+
+static const struct param_table idx_table = {
+    .name = "idx", .help = "How an IDX file is read.", .rows = idx_rows,
+    .num_rows = sizeof idx_rows / sizeof *idx_rows, .size = sizeof(struct idx_args),
+};
+
+static const struct param text_rows[] = {
+    TEXT_ROWS(0),
+};
+
+static const struct param_table text_table = {
+    .name = "text", .help = "How a text file is read.", .rows = text_rows,
+    .num_rows = sizeof text_rows / sizeof *text_rows, .size = sizeof(struct text_args),
 };
 
 static const struct param_table details_table = {
@@ -54,6 +72,10 @@ static const struct param config_rows[] = {
      .help = "What is advertised about them."},
     {.name = "transform", .type = PARAM_SECTION, .offset = offsetof(CONFIG, transform), .table = &transform_table,
      .flags = PARAM_OURS, .help = "How raw values become inputs."},
+    {.name = "idx", .type = PARAM_SECTION, .offset = offsetof(CONFIG, idx), .table = &idx_table, .flags = PARAM_OURS,
+     .help = "How an IDX file is read."},
+    {.name = "text", .type = PARAM_SECTION, .offset = offsetof(CONFIG, text), .table = &text_table,
+     .flags = PARAM_OURS, .help = "How a text file is read."},
     {.name = "local_validation_fraction", .type = PARAM_FRACTION, .offset = offsetof(CONFIG, local_validation_fraction),
      .fallback = "0.05", .min = 0, .max = 0.99, .flags = PARAM_OURS,
      .help = "Part of the items, the last ones, that a worker validates on and does not train on."},

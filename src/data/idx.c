@@ -95,8 +95,13 @@ static int read_images(struct byte_reader *reader, const struct idx_header *head
     return status;
 }
 
+static int32_t to_label(uint32_t bits)
+{
+    return bits <= INT32_MAX ? (int32_t)bits : -1;
+}
+
 /* Labels are read in pieces, so that they need no memory of their own. */
-static int read_labels(struct byte_reader *reader, const struct idx_header *header, struct dataset *out,
+static int read_labels(struct byte_reader *reader, const struct idx_header *header, struct dataset *out, int32_t offset,
                        int32_t *labels, struct error *err)
 {
     unsigned char piece[4096];
@@ -108,7 +113,7 @@ static int read_labels(struct byte_reader *reader, const struct idx_header *head
         if (status)
             return status;
         for (size_t i = 0; i < n; i++, done++)
-            labels[done] = width == 1 ? piece[i] : (int32_t)big_endian(piece + 4 * i);
+            labels[done] = (width == 1 ? piece[i] : to_label(big_endian(piece + 4 * i))) - offset;
     }
     int status = byte_reader_finish(reader, err);
     if (status)
@@ -129,7 +134,27 @@ static int check_labels_header(const struct idx_header *header, size_t num_image
     return OK;
 }
 
-static int decode_images(struct byte_reader *reader, struct dataset *out, struct dataset_fill *fill, struct error *err)
+/* Every plane of an item turned over its diagonal, in place. */
+static int transpose_images(const struct dataset *out, void *x, struct error *err)
+{
+    int64_t side = out->dims[out->num_dims - 1];
+    size_t n = (size_t)side, planes = out->num_items * out->item_size / (n * n);
+    uint8_t *bytes = x;
+
+    if (out->type != DATA_U8 || out->num_dims < 2 || out->dims[out->num_dims - 2] != side)
+        return FAIL(err, ERR_INVALID, "transpose: only square images of bytes are turned; leave it out");
+    for (size_t p = 0; p < planes; p++, bytes += n * n)
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = 0; j < i; j++) {
+                uint8_t swap = bytes[i * n + j];
+                bytes[i * n + j] = bytes[j * n + i];
+                bytes[j * n + i] = swap;
+            }
+    return OK;
+}
+
+static int decode_images(struct byte_reader *reader, const struct idx_args *args, struct dataset *out,
+                         struct dataset_fill *fill, struct error *err)
 {
     struct idx_header header;
     int status = idx_read_header(reader, &header, err);
@@ -140,10 +165,13 @@ static int decode_images(struct byte_reader *reader, struct dataset *out, struct
         status = dataset_alloc(out, false, fill, err);
     if (!status)
         status = read_images(reader, &header, fill->x, err);
+    if (!status && args->transpose)
+        status = transpose_images(out, fill->x, err);
     return status;
 }
 
-static int decode_labels(struct byte_reader *reader, struct dataset *out, struct dataset_fill *fill, struct error *err)
+static int decode_labels(struct byte_reader *reader, const struct idx_args *args, struct dataset *out,
+                         struct dataset_fill *fill, struct error *err)
 {
     struct idx_header header;
     int status = idx_read_header(reader, &header, err);
@@ -151,25 +179,28 @@ static int decode_labels(struct byte_reader *reader, struct dataset *out, struct
     if (!status)
         status = check_labels_header(&header, out->num_items, err);
     if (!status)
-        status = read_labels(reader, &header, out, fill->labels, err);
+        status = read_labels(reader, &header, out, (int32_t)args->label_offset, fill->labels, err);
     return status;
 }
 
-int idx_decode(struct span images, struct span labels, struct dataset *out, int *culprit, struct error *err)
+int idx_decode(struct span images, struct span labels, const struct idx_args *args, struct dataset *out, int *culprit,
+               struct error *err)
 {
+    static const struct idx_args plain;
     struct byte_reader reader;
     struct dataset_fill fill = {0};
 
     *culprit = 0;
+    args = args ? args : &plain;
     int status = byte_reader_init(&reader, images, err);
     if (!status)
-        status = decode_images(&reader, out, &fill, err);
+        status = decode_images(&reader, args, out, &fill, err);
     byte_reader_fini(&reader);
     if (!status) {
         *culprit = 1;
         status = byte_reader_init(&reader, labels, err);
         if (!status)
-            status = decode_labels(&reader, out, &fill, err);
+            status = decode_labels(&reader, args, out, &fill, err);
         byte_reader_fini(&reader);
     }
     if (status)
@@ -211,8 +242,8 @@ static void report(struct diags *diags, const char *path, const char *remedy, co
     diag_error(diags, (struct diag_place){path, 0, 0}, "%s; %s", err->message, hint);
 }
 
-static int load_pair(const char *images_path, const char *labels_path, const char *remedy, struct dataset *out,
-                     struct diags *diags)
+static int load_pair(const char *images_path, const char *labels_path, const struct idx_args *args, const char *remedy,
+                     struct dataset *out, struct diags *diags)
 {
     struct blob *images = NULL, *labels = NULL;
     struct error images_err = ERROR_INIT, labels_err = ERROR_INIT, err = ERROR_INIT;
@@ -226,15 +257,15 @@ static int load_pair(const char *images_path, const char *labels_path, const cha
         report(diags, labels_path, remedy, &labels_err);
     if (!status)
         status = labels_status;
-    if (!status && (status = idx_decode(blob_span(images), blob_span(labels), out, &culprit, &err)))
+    if (!status && (status = idx_decode(blob_span(images), blob_span(labels), args, out, &culprit, &err)))
         report(diags, culprit ? labels_path : images_path, remedy, &err);
     blob_unref(images);
     blob_unref(labels);
     return status;
 }
 
-int idx_load(const char *images_path, const char *labels_path, const char *remedy, struct dataset *out,
-             struct diags *diags)
+int idx_load(const char *images_path, const char *labels_path, const struct idx_args *args, const char *remedy,
+             struct dataset *out, struct diags *diags)
 {
     char *guess = labels_path ? NULL : idx_labels_path(images_path);
     int status = ERR_INVALID;
@@ -244,7 +275,7 @@ int idx_load(const char *images_path, const char *labels_path, const char *remed
             diags, (struct diag_place){images_path, 0, 0},
             "cannot tell the label file from this name (it has no `images`): name it with an option of the source");
     else
-        status = load_pair(images_path, labels_path ? labels_path : guess, remedy, out, diags);
+        status = load_pair(images_path, labels_path ? labels_path : guess, args, remedy, out, diags);
     free(guess);
     return status;
 }

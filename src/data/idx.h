@@ -6,8 +6,23 @@
 
 #include "data/byte_reader.h"
 #include "data/dataset.h"
+#include "util/params.h"
 
 enum { IDX_U8 = 0x08, IDX_I32 = 0x0c, IDX_F32 = 0x0d, IDX_MAX_DIMS = DATA_MAX_DIMS };
+
+struct idx_args {
+    bool transpose;       /* images lie column by column, as EMNIST's do */
+    int64_t label_offset; /* the label that class 0 bears in the file: 1 in EMNIST's letters */
+};
+
+// clang-format off
+#define IDX_ROWS(base)                                                                                                 \
+    {.name = "transpose", .type = PARAM_BOOL, .offset = base + offsetof(struct idx_args, transpose),                   \
+     .fallback = "false", .help = "Images lie column by column in the file, as EMNIST's do: turn them upright."},      \
+    {.name = "label_offset", .type = PARAM_INT, .offset = base + offsetof(struct idx_args, label_offset),              \
+     .fallback = "0", .min = 0, .max = 65535,                                                                          \
+     .help = "The label of the first class in the file, subtracted from all: 1 for EMNIST letters."}
+// clang-format on
 
 struct idx_header {
     int type; /* IDX_… */
@@ -21,14 +36,15 @@ struct idx_header {
 int idx_read_header(struct byte_reader *reader, struct idx_header *out, struct error *err);
 
 /* Fill a data set from the images of an image file and the labels of a label file (borrowed spans). The caller has set
- * name, transform and num_classes (0: the largest label + 1). Pure. On failure `*culprit` is 0 when the images are to
- * blame, 1 when the labels are, and nothing is held. */
-int idx_decode(struct span images, struct span labels, struct dataset *out, int *culprit, struct error *err);
+ * name and num_classes (0: the largest label + 1). `args` NULL: as the file has it. Pure. On failure `*culprit` is 0
+ * when the images are to blame, 1 when the labels are, and nothing is held. */
+int idx_decode(struct span images, struct span labels, const struct idx_args *args, struct dataset *out, int *culprit,
+               struct error *err);
 
 /* The same from files; every failure goes to `diags` with its file and `remedy` (a sentence such as "fetch it again").
  * labels_path NULL: the image file's name with `labels` for `images` and `idx1` for `idx3`. */
-int idx_load(const char *images_path, const char *labels_path, const char *remedy, struct dataset *out,
-             struct diags *diags);
+int idx_load(const char *images_path, const char *labels_path, const struct idx_args *args, const char *remedy,
+             struct dataset *out, struct diags *diags);
 
 /* The name of the label file that belongs to an image file; new string, NULL where the name has no `images`, or when
  * out of memory. */

@@ -1,5 +1,5 @@
 /* Sources of data: a pluggable kind. A source reads files or makes data, and gives a training set and a validation set.
- * Names: fashion-mnist, idx, synthetic, safetensors. Blocking: never on an event loop. */
+ * Names: see registry.c. Blocking: never on an event loop. */
 #ifndef FLOSIM_DATA_SOURCE_H
 #define FLOSIM_DATA_SOURCE_H
 

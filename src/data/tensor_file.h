@@ -1,5 +1,7 @@
-/* A data set in a safetensors file: tensors x [n, …] (U8 or F32) and y [n] (I64, I32 or U8), perhaps `group` [n] (I64
- * or I32: the natural client of each item), and in the metadata, as text, scale, mean, std, padding, num_classes. */
+/* A data set in a safetensors file: tensors x [n, ...] and y [n] or [n, targets], perhaps `group` [n] (the natural
+ * client of each item) and `tokens` (bytes: what token 0, 1, ... mean, one a line). x: U8, or F32, F16, F64, which
+ * become F32, or I64, I32, which are tokens. y: I64, I32, U8 are labels, floats are values. In the metadata, as text:
+ * scale, mean, std (one number, or one a channel with commas), padding, num_classes, vocabulary. */
 #ifndef FLOSIM_DATA_TENSOR_FILE_H
 #define FLOSIM_DATA_TENSOR_FILE_H
 

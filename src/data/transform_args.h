@@ -10,7 +10,8 @@
 enum { TRANSFORM_MAX_PADDING = 256 };
 
 struct transform_args {
-    double scale, mean, std; /* scale 0: 1/255 for bytes, 1 for floats */
+    double scale;                 /* 0: 1/255 for bytes, 1 for floats */
+    struct double_list mean, std; /* one for all values, or one a channel; none: 0 and 1 */
     int64_t padding;
 };
 
@@ -20,22 +21,25 @@ struct transform_args {
     {.name = "scale", .type = PARAM_DOUBLE, .offset = base + offsetof(struct transform_args, scale), .fallback = "0",  \
      .min = 0, .max = TRANSFORM_LARGEST,                                                                               \
      .help = "What raw values are multiplied by first; 0 means 1/255 for bytes and 1 for floats."},                    \
-    {.name = "mean", .type = PARAM_DOUBLE, .offset = base + offsetof(struct transform_args, mean),                     \
+    {.name = "mean", .type = PARAM_DOUBLES, .offset = base + offsetof(struct transform_args, mean),                     \
      .fallback = mean_text, .min = -TRANSFORM_LARGEST, .max = TRANSFORM_LARGEST,                                       \
-     .help = "What is subtracted after scaling."},                                                                     \
-    {.name = "std", .type = PARAM_DOUBLE, .offset = base + offsetof(struct transform_args, std), .fallback = std_text, \
+     .help = "What is subtracted after scaling; a list has one for each channel."},                                                                     \
+    {.name = "std", .type = PARAM_DOUBLES, .offset = base + offsetof(struct transform_args, std), .fallback = std_text, \
      .min = TRANSFORM_SMALLEST, .max = TRANSFORM_LARGEST,                                                              \
-     .help = "What the rest is divided by."},                                                                          \
+     .help = "What the rest is divided by; a list has one for each channel."},                                                                          \
     {.name = "padding", .type = PARAM_INT, .offset = base + offsetof(struct transform_args, padding),                  \
      .fallback = padding_text, .min = 0, .max = TRANSFORM_MAX_PADDING,                                                 \
      .help = "Zeros added on each side of an image, before scaling."}
 // clang-format on
 
-static inline struct transform transform_from_args(const struct transform_args *args, enum data_type type)
-{
-    double scale = args->scale > 0 ? args->scale : type == DATA_U8 ? 1.0 / 255.0 : 1.0;
+/* Set the transform of a data set whose type and dims are known. `args` NULL: nothing but the usual scale. ERR_INVALID
+ * where the lists do not go with each other or with the channels. */
+int transform_set(struct dataset *dataset, const struct transform_args *args, struct error *err);
 
-    return (struct transform){(float)scale, (float)args->mean, (float)args->std, (int)args->padding};
-}
+/* The same after loading `path`: what does not go together is told to `diags`, and the data set is let go. */
+int transform_apply(struct dataset *dataset, const struct transform_args *args, const char *path, struct diags *diags);
+
+/* May such a transform stand with such items? */
+int transform_check(const struct dataset *dataset, struct error *err);
 
 #endif

@@ -126,7 +126,7 @@ struct dataset *labelled_new(size_t n, int32_t classes, int32_t (*label_of)(size
     cr_assert_not_null(dataset);
     *dataset = (struct dataset){.name = "test", .num_items = n, .num_dims = 1, .dims = {1}, .type = DATA_U8};
     dataset->num_classes = classes;
-    dataset->transform = (struct transform){1, 0, 1, 0};
+    dataset->transform = transform_plain(1, 0, 1, 0);
     cr_assert_eq(dataset_alloc(dataset, true, &fill, NULL), OK);
     for (size_t i = 0; i < n; i++) {
         fill.labels[i] = label_of(i);

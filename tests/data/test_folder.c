@@ -16,7 +16,7 @@ static void make_images(struct dataset *d, enum data_type type)
     struct dataset_fill fill;
 
     *d = (struct dataset){.num_items = 9, .num_dims = 3, .dims = {1, 4, 3}, .type = type, .num_classes = 10};
-    d->transform = (struct transform){0.00392156862745098f, 0.2860f, 0.3530f, 2};
+    d->transform = transform_plain(0.00392156862745098f, 0.2860f, 0.3530f, 2);
     cr_assert_eq(dataset_alloc(d, false, &fill, NULL), OK);
     for (size_t i = 0; i < d->num_items * d->item_size; i++) {
         if (type == DATA_U8)
@@ -142,7 +142,7 @@ Test(folder, idx_data_take_the_transform_of_the_config_and_lacking_metadata_is_c
 
     make_idx_folder(scratch, IDX_DETAILS "transform: {mean: 0.5, padding: 1}\nlocal_validation_fraction: 0\n");
     struct data_folder folder = load_ok(scratch, true);
-    cr_assert(folder.dataset.transform.padding == 1 && folder.dataset.transform.mean == 0.5f);
+    cr_assert(folder.dataset.transform.padding == 1 && folder.dataset.transform.mean[0] == 0.5f);
     cr_assert_float_eq((double)folder.dataset.transform.scale, 1.0 / 255.0, 1e-9);
     cr_assert_eq(folder.config.metadata.num_items, 12);
     cr_assert_eq(folder.config.local_validation_fraction, 0.0);
@@ -208,10 +208,10 @@ Test(folder, foreign_data_files_are_refused_with_advice)
     write_text(config, DETAILS("data.pth"));
     write_text(path_in(scratch, "data.pth"), "PK\3\4");
     expect_refusal(scratch, "save_file");
-    write_text(config, DETAILS("data.bin"));
-    write_text(path_in(scratch, "data.bin"), "\x80\2}");
+    write_text(config, DETAILS("data.dat"));
+    write_text(path_in(scratch, "data.dat"), "\x80\2}");
     expect_refusal(scratch, "a PyTorch file is a pickle");
-    write_text(path_in(scratch, "data.bin"), "what is this");
+    write_text(path_in(scratch, "data.dat"), "what is this");
     expect_refusal(scratch, "neither IDX (.gz or plain) nor safetensors");
     write_text(config, DETAILS("data.safetensors"));
     write_text(path_in(scratch, "data.safetensors"), "short");

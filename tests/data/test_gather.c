@@ -19,7 +19,8 @@ static float defined_value(const struct dataset *d, size_t item, int64_t channel
         size_t at = item * d->item_size + (size_t)((channel * height + r) * width + c);
         raw = d->type == DATA_U8 ? (float)((const uint8_t *)d->x)[at] : ((const float *)d->x)[at];
     }
-    return (raw * d->transform.scale - d->transform.mean) / d->transform.std;
+    int of = d->transform.num_channels > 1 ? (int)channel : 0;
+    return (raw * d->transform.scale - d->transform.mean[of]) / d->transform.std[of];
 }
 
 static void make_images(struct dataset *d, enum data_type type, int padding)
@@ -27,7 +28,7 @@ static void make_images(struct dataset *d, enum data_type type, int padding)
     struct dataset_fill fill;
 
     *d = (struct dataset){.num_items = 7, .num_dims = 3, .dims = {2, 5, 3}, .type = type, .num_classes = 7};
-    d->transform = (struct transform){1.0f / 255.0f, 0.2860f, 0.3530f, padding};
+    d->transform = transform_plain(1.0f / 255.0f, 0.2860f, 0.3530f, padding);
     cr_assert_eq(dataset_alloc(d, false, &fill, NULL), OK);
     for (size_t i = 0; i < d->num_items * d->item_size; i++) {
         if (type == DATA_U8)

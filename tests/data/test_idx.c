@@ -12,7 +12,7 @@ static struct diags *load(const char *images, const char *labels, int32_t classe
     struct diags *diags = diags_new();
 
     *out = (struct dataset){.num_classes = classes};
-    *status = idx_load(images, labels, "copy it again", out, diags);
+    *status = idx_load(images, labels, NULL, "copy it again", out, diags);
     return diags;
 }
 
@@ -98,7 +98,7 @@ Test(idx, reads_floats_and_wide_labels)
     struct error err = ERROR_INIT;
     int culprit;
 
-    cr_assert_eq(idx_decode(span_of(images, sizeof images), span_of(labels, sizeof labels), &d, &culprit, &err), OK,
+    cr_assert_eq(idx_decode(span_of(images, sizeof images), span_of(labels, sizeof labels), NULL, &d, &culprit, &err), OK,
                  "%s", err.message);
     cr_assert(d.type == DATA_F32 && d.num_dims == 1 && d.dims[0] == 1 && d.num_items == 2);
     cr_assert(((const float *)d.x)[0] == 1.0f && ((const float *)d.x)[1] == -2.5f);
@@ -253,4 +253,28 @@ Test(idx, a_decompression_bomb_is_refused)
     expect_refusal(path, p.labels_path, path, "does not fit a file of");
     free(zeros);
     pair_free(&p);
+}
+
+/* EMNIST: column by column, and letters count from 1. */
+Test(idx, turns_images_upright_and_counts_labels_from_an_offset)
+{
+    const unsigned char images[] = {0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 2, 1, 2, 3, 4};
+    const unsigned char oblong[] = {0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2, 1, 2};
+    unsigned char labels[] = {0, 0, 8, 1, 0, 0, 0, 1, 26};
+    const struct idx_args args = {.transpose = true, .label_offset = 1};
+    struct dataset d = {0};
+    struct error err = ERROR_INIT;
+    int culprit;
+
+    cr_assert_eq(idx_decode(span_of(images, sizeof images), span_of(labels, 9), &args, &d, &culprit, &err), OK);
+    cr_assert(memcmp(d.x, (unsigned char[]){1, 3, 2, 4}, 4) == 0 && d.labels[0] == 25 && d.num_classes == 26);
+    dataset_fini(&d);
+    cr_assert_eq(idx_decode(span_of(oblong, sizeof oblong), span_of(labels, 9), &args, &d, &culprit, &err),
+                 ERR_INVALID);
+    cr_assert(strstr(err.message, "only square images"));
+    labels[8] = 0;
+    d = (struct dataset){0};
+    cr_assert_eq(idx_decode(span_of(images, sizeof images), span_of(labels, 9), &args, &d, &culprit, &err),
+                 ERR_INVALID);
+    cr_assert(strstr(err.message, "byte 8: label -1"), "%s", err.message);
 }

@@ -154,7 +154,7 @@ Test(source, safetensors_reads_items_labels_and_groups)
     struct data_pair pair = load_ok("safetensors", yaml, 1);
     cr_assert(pair.train.num_items == 3 && pair.train.num_classes == 3 && pair.validation.num_items == 0);
     cr_assert(memcmp(pair.train.x, x, sizeof x) == 0 && memcmp(pair.train.groups, group, sizeof group) == 0);
-    cr_assert(pair.train.transform.scale == 1.0f && pair.train.transform.mean == 1.0f);
+    cr_assert(pair.train.transform.scale == 1.0f && pair.train.transform.mean[0] == 1.0f);
     data_pair_fini(&pair);
 
     y[1] = -1;
@@ -166,7 +166,7 @@ Test(source, safetensors_reads_items_labels_and_groups)
     tensors[1].dims[0] = 2;
     tensors[1].bytes.size = 8;
     cr_assert_eq(safetensors_write(path, tensors, 2, NULL, NULL), OK);
-    expect_refusal("safetensors", yaml, "tensor `y` must have the shape [3]");
+    expect_refusal("safetensors", yaml, "`y` must have the shape [3]");
     json_t *metadata = json_pack("{s:s}", "std", "0");
     cr_assert_eq(safetensors_write(path, tensors, 2, metadata, NULL), OK);
     expect_refusal("safetensors", yaml, "metadata `std` is `0`");

@@ -50,7 +50,7 @@ void bench_data_make(struct dataset *out, size_t n)
         .item_size = SIDE * SIDE,
         .type = DATA_U8,
         .num_classes = CLASSES,
-        .transform = {.scale = 1.0f / 255, .mean = 0.5f, .std = 0.5f, .padding = 2},
+        .transform = transform_plain(1.0f / 255, 0.5f, 0.5f, 2),
     };
     REQUIRE(dataset_alloc(out, false, &fill, NULL) == OK, "failed");
     rng_init(&rng, 1, "test", "", 0);

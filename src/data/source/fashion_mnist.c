@@ -58,11 +58,12 @@ static int load_part(const struct args *args, const char *images, const char *la
     memset(out, 0, sizeof *out);
     strcpy(out->name, "fashion-mnist");
     out->num_classes = 10;
-    out->transform = transform_from_args(&args->transform, DATA_U8);
     if (images_path && labels_path)
-        status = idx_load(images_path, labels_path, remedy, out, diags);
+        status = idx_load(images_path, labels_path, NULL, remedy, out, diags);
     else
         diag_error(diags, (struct diag_place){args->path, 0, 0}, "out of memory");
+    if (!status)
+        status = transform_apply(out, &args->transform, images_path, diags);
     free(images_path);
     free(labels_path);
     return status;

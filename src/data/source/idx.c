@@ -11,6 +11,7 @@
 struct args {
     char *train_images, *train_labels, *validation_images, *validation_labels;
     int64_t classes;
+    struct idx_args idx;
     struct transform_args transform;
 };
 
@@ -26,6 +27,7 @@ static const struct param rows[] = {
      .help = "Its labels; found by name like those of the training images."},
     {.name = "classes", .type = PARAM_INT, .offset = offsetof(struct args, classes), .fallback = "0",
      .min = 0, .max = DATA_MAX_CLASSES, .help = "Number of classes; 0: the largest training label + 1."},
+    IDX_ROWS(offsetof(struct args, idx)),
     TRANSFORM_ROWS(offsetof(struct args, transform), "0", "1", "0"),
 };
 // clang-format on
@@ -46,10 +48,8 @@ static int load_part(const void *opaque, bool validation, int32_t classes, struc
     memset(out, 0, sizeof *out);
     strcpy(out->name, "idx");
     out->num_classes = classes;
-    int status = idx_load(images, labels, "check the file, or copy it again", out, diags);
-    if (!status)
-        out->transform = transform_from_args(&args->transform, out->type);
-    return status;
+    int status = idx_load(images, labels, &args->idx, "check the file, or copy it again", out, diags);
+    return status ? status : transform_apply(out, &args->transform, images, diags);
 }
 
 static int load(const void *opaque, uint64_t seed, struct data_pair *out, struct diags *diags)

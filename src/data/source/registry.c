@@ -3,14 +3,19 @@
 
 #include "data/source.h"
 
-extern const struct source_ops source_fashion_mnist, source_idx, source_synthetic, source_safetensors;
+extern const struct source_ops source_fashion_mnist, source_idx, source_cifar10, source_cifar100, source_synthetic, source_safetensors, source_npz,
+    source_text;
 
 // clang-format off
 const struct source_ops *const data_sources[] = {
     &source_fashion_mnist,
     &source_idx,
+    &source_cifar10,
+    &source_cifar100,
     &source_synthetic,
     &source_safetensors,
+    &source_npz,
+    &source_text,
     NULL,
 };
 // clang-format on

@@ -15,7 +15,8 @@ struct args {
 // clang-format off
 static const struct param rows[] = {
     {.name = "train", .type = PARAM_STRING, .offset = offsetof(struct args, train), .flags = PARAM_REQUIRED,
-     .help = "safetensors file with x [n, ...] (U8 or F32), y [n] (I64, I32, U8) and perhaps group [n]."},
+     .help = "safetensors file with x [n, ...], y [n] or [n, targets] (whole numbers are labels, floats values) and "
+             "perhaps group [n]."},
     {.name = "validation", .type = PARAM_STRING, .offset = offsetof(struct args, validation),
      .help = "The same for validation; default: no validation set."},
     {.name = "classes", .type = PARAM_INT, .offset = offsetof(struct args, classes), .fallback = "0",
@@ -43,7 +44,7 @@ static int load_part(const void *opaque, bool validation, int32_t classes, struc
     out->num_classes = classes;
     int status = tensor_file_load(validation ? args->validation : args->train, out, &has_transform, diags);
     if (!status && !has_transform)
-        out->transform = transform_from_args(&args->transform, out->type);
+        status = transform_apply(out, &args->transform, validation ? args->validation : args->train, diags);
     return status;
 }
 

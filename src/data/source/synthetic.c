@@ -169,7 +169,7 @@ static void describe(const struct args *args, size_t num_items, struct dataset *
     out->dims[0] = args->dimension;
     out->type = DATA_F32;
     out->num_classes = (int32_t)args->classes;
-    out->transform = (struct transform){1.0f, 0.0f, 1.0f, 0};
+    out->transform = transform_plain(1.0f, 0.0f, 1.0f, 0);
 }
 
 /* The validation set is mixed, so that its first n items are a fair sample of all devices. */
