@@ -93,9 +93,12 @@ static void round_ended(struct simulation *s, const json_t *fields)
         .selected = (uint32_t)integer(fields, "selected"),
         .merged = (uint32_t)integer(fields, "merged"),
         .failed = (uint32_t)integer(fields, "failed") + (uint32_t)integer(fields, "refused"),
-        .validated = json_is_number(json_object_get(fields, "accuracy")),
+        .validated = json_is_number(json_object_get(fields, "loss")),
         .accuracy = number(fields, "accuracy"),
         .loss = number(fields, "loss"),
+        .perplexity = number(fields, "perplexity"),
+        .mae = number(fields, "mae"),
+        .mse = number(fields, "mse"),
         .train_loss = number(fields, "train_loss"),
         .seconds = number(fields, "duration_s"),
     };

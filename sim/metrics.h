@@ -10,7 +10,7 @@
 /* NAN: the run produced no such figure. */
 struct run_metrics {
     double rounds, lost_rounds;
-    double accuracy, best_accuracy, loss, train_loss;
+    double accuracy, best_accuracy, loss, train_loss, perplexity, mae, mse;
     double clients, clients_failed, clients_crashed;
     double wall_s, registration_s, round_s_p50, round_s_p95, round_s_max;
     double updates_sent, updates_merged, updates_refused, updates_failed;

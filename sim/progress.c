@@ -1,6 +1,7 @@
 #include "sim/progress.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -54,10 +55,14 @@ void progress_warn(struct progress *progress, const char *format, ...)
 
 static void figures_text(const struct round_record *record, char *text, size_t size)
 {
-    if (record->validated)
-        snprintf(text, size, "accuracy %6.2f %%  loss %.4f", record->accuracy, record->loss);
-    else
+    if (!record->validated)
         snprintf(text, size, "not validated");
+    else if (isfinite(record->mae))
+        snprintf(text, size, "mae %.4g  mse %.4g  loss %.4g", record->mae, record->mse, record->loss);
+    else if (isfinite(record->perplexity))
+        snprintf(text, size, "perplexity %.2f  accuracy %6.2f %%", record->perplexity, record->accuracy);
+    else
+        snprintf(text, size, "accuracy %6.2f %%  loss %.4f", record->accuracy, record->loss);
 }
 
 static void say_round(struct progress *progress, const struct round_record *record)

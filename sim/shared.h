@@ -19,9 +19,10 @@ struct round_record {
     int64_t round; /* from 0 */
     uint32_t selected, merged, failed;
     bool validated;
-    double accuracy, loss; /* of the global model on the validation set: percent, mean; valid where validated */
-    double train_loss;     /* mean over the clients' last losses */
-    double seconds;        /* wall */
+    double accuracy, loss;       /* of the global model on the validation set: percent, mean; valid where validated */
+    double perplexity, mae, mse; /* the same; NaN, as accuracy, where they mean nothing */
+    double train_loss;           /* mean over the clients' last losses */
+    double seconds;              /* wall */
 };
 
 /* Written by the leader process (its observer), except the probes' arms. */

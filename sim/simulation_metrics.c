@@ -41,6 +41,7 @@ static void round_times(const struct simulation *s, size_t n, struct run_metrics
 static void round_results(const struct simulation *s, size_t n, struct run_metrics *out)
 {
     out->accuracy = out->best_accuracy = out->loss = out->train_loss = NAN;
+    out->perplexity = out->mae = out->mse = NAN;
     for (size_t i = 0; i < n; i++) {
         const struct round_record *record = shared_round(s->shared, i);
 
@@ -49,6 +50,9 @@ static void round_results(const struct simulation *s, size_t n, struct run_metri
             continue;
         out->accuracy = record->accuracy;
         out->loss = record->loss;
+        out->perplexity = record->perplexity;
+        out->mae = record->mae;
+        out->mse = record->mse;
         if (!(out->best_accuracy >= record->accuracy))
             out->best_accuracy = record->accuracy;
     }

@@ -1,6 +1,7 @@
 #include "sim/simulation_report.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,13 +24,28 @@ static const char *figure(const char *name, const struct run_metrics *metrics, c
     return text;
 }
 
+/* What the global model is worth, in the figures that mean something for it. */
+static const char *quality(const struct run_metrics *metrics, char text[160])
+{
+    char a[64], b[64];
+
+    if (isfinite(metrics->mae))
+        snprintf(text, 160, "mae %s, mse %s", figure("mae", metrics, a), figure("mse", metrics, b));
+    else if (isfinite(metrics->perplexity))
+        snprintf(text, 160, "perplexity %s, accuracy %s", figure("perplexity", metrics, a),
+                 figure("accuracy", metrics, b));
+    else
+        snprintf(text, 160, "accuracy %s (best %s)", figure("accuracy", metrics, a),
+                 figure("best_accuracy", metrics, b));
+    return text;
+}
+
 static void say_figures(struct simulation *s, const struct run_metrics *metrics)
 {
-    char a[64], b[64], c[64], d[64];
+    char a[64], b[64], c[160];
 
-    progress_say(&s->progress, "%.0f rounds in %s (median %s), accuracy %s (best %s)", metrics->rounds,
-                 figure("wall_s", metrics, a), figure("round_s_p50", metrics, b), figure("accuracy", metrics, c),
-                 figure("best_accuracy", metrics, d));
+    progress_say(&s->progress, "%.0f rounds in %s (median %s), %s", metrics->rounds, figure("wall_s", metrics, a),
+                 figure("round_s_p50", metrics, b), quality(metrics, c));
     progress_say(&s->progress,
                  "updates: %.0f sent = %.0f merged + %.0f refused + %.0f failed; %.0f lost round(s), %.0f "
                  "client(s) failed",

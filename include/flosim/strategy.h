@@ -262,7 +262,7 @@ struct flosim_progress {
     int validated;      /* accuracy and loss are of this round */
     int64_t rounds;     /* finished, this one included */
     int64_t num_rounds; /* that the session asks for */
-    double accuracy;    /* percent */
+    double accuracy;    /* percent; NaN where the network predicts values instead of classes */
     double loss;
     double elapsed_s;    /* since the session began */
     const float *global; /* [P] the new global model */

@@ -16,7 +16,7 @@ struct round_summary {
 static struct round_summary summarize(struct session *session)
 {
     struct round_summary summary = {-1, -1, -1};
-    double loss = 0, accuracy = 0, samples = 0;
+    double loss = 0, accuracy = 0, samples = 0, judged = 0;
 
     for (size_t i = 0; i < roster_size(session->env.roster); i++) {
         struct client_tally *tally = session_tally(session, roster_at(session->env.roster, i));
@@ -31,13 +31,17 @@ static struct round_summary summarize(struct session *session)
         if (tally->given.loss < 0)
             continue;
         loss += n * tally->given.loss;
-        accuracy += n * tally->given.accuracy;
         samples += n;
+        if (tally->given.accuracy < 0)
+            continue;
+        accuracy += n * tally->given.accuracy;
+        judged += n;
     }
     if (samples > 0) {
         summary.train_loss = loss / samples;
-        summary.train_accuracy = accuracy / samples;
     }
+    if (judged > 0)
+        summary.train_accuracy = accuracy / judged;
     return summary;
 }
 
@@ -60,8 +64,11 @@ static json_t *round_json(struct session *session, const struct new_model *model
         return NULL;
     json_object_set_new(json, "accuracy", real_or_null(model->validated, model->figures.accuracy));
     json_object_set_new(json, "loss", real_or_null(model->validated, model->figures.loss));
+    json_object_set_new(json, "perplexity", real_or_null(model->validated, model->figures.perplexity));
+    json_object_set_new(json, "mae", real_or_null(model->validated, model->figures.mae));
+    json_object_set_new(json, "mse", real_or_null(model->validated, model->figures.mse));
     json_object_set_new(json, "train_loss", real_or_null(summary->train_loss >= 0, summary->train_loss));
-    json_object_set_new(json, "train_accuracy", real_or_null(summary->train_loss >= 0, summary->train_accuracy));
+    json_object_set_new(json, "train_accuracy", real_or_null(summary->train_accuracy >= 0, summary->train_accuracy));
     json_object_set_new(json, "duration_s", json_real(session_seconds_since(session, counts->began_ns)));
     json_object_set_new(json, "modelled_s",
                         real_or_null(session->env.host && session->env.host->modelled_time && summary->modelled_s >= 0,
@@ -116,10 +123,10 @@ static int put_value(char *at, size_t room, const json_t *json, const char *key)
 /* Takes the old model. */
 static void write_line(struct session *session, const json_t *json, struct blob *old_model)
 {
-    static const char *const keys[] = {"round",          "selected",   "merged",         "refused",
-                                       "failed",         "accuracy",   "loss",           "train_loss",
-                                       "train_accuracy", "duration_s", "modelled_s",     "validation_s",
-                                       "bytes_down",     "bytes_up",   "clients_active", "lost_before"};
+    static const char *const keys[] = {
+        "round",          "selected",       "merged",     "refused",    "failed",       "accuracy",   "loss",
+        "train_loss",     "train_accuracy", "duration_s", "modelled_s", "validation_s", "bytes_down", "bytes_up",
+        "clients_active", "lost_before",    "perplexity", "mae",        "mse"};
     struct line_task *self = calloc(1, sizeof *self);
     struct loop_lag lag;
     size_t used = 0;
@@ -146,10 +153,15 @@ static void write_line(struct session *session, const json_t *json, struct blob 
 static void log_round(struct session *session, const struct new_model *model)
 {
     const struct round_counts *counts = &session->counts;
+    const struct validation_figures *found = &model->figures;
     char figures[80] = "";
 
-    if (model->validated)
-        snprintf(figures, sizeof figures, " accuracy=%.2f loss=%.4f", model->figures.accuracy, model->figures.loss);
+    if (model->validated && isfinite(found->mae))
+        snprintf(figures, sizeof figures, " mae=%.4g mse=%.4g loss=%.4g", found->mae, found->mse, found->loss);
+    else if (model->validated && isfinite(found->perplexity))
+        snprintf(figures, sizeof figures, " perplexity=%.2f accuracy=%.2f", found->perplexity, found->accuracy);
+    else if (model->validated)
+        snprintf(figures, sizeof figures, " accuracy=%.2f loss=%.4f", found->accuracy, found->loss);
     log_write(session->env.log, LOG_INFO, "session",
               "round %lld of %lld%s merged=%lld refused=%lld failed=%lld time=%.2fs", (long long)session->version,
               (long long)session_num_rounds(session), figures, (long long)counts->merged, (long long)counts->refused,

@@ -13,7 +13,8 @@ struct model;
 struct loss_ops;
 
 struct validation_figures {
-    double loss, accuracy; /* mean; percent */
+    double loss, accuracy;       /* mean; percent, NaN where the network does not tell classes */
+    double perplexity, mae, mse; /* NaN where they mean nothing */
     int64_t num_items;
 };
 

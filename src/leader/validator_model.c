@@ -35,7 +35,8 @@ static int run(struct validator *base, const float *weights, bool (*stop)(const 
                           &figures, err);
 
     if (status == OK)
-        *out = (struct validation_figures){figures.loss, figures.accuracy, figures.num_items};
+        *out = (struct validation_figures){figures.loss, figures.accuracy, figures.perplexity,
+                                           figures.mae,  figures.mse,      figures.num_items};
     return status;
 }
 

@@ -110,12 +110,13 @@ static int write_metrics(const struct training *t, double duration_s, double mea
     double per_epoch = (double)((n + batch - 1) / batch);
     struct evaluation figures = evaluation_of(t->work.model, t->work.loss, &t->sums);
     json_t *metrics =
-        json_pack("{s:o, s:o, s:I, s:o, s:o, s:I, s:o, s:I, s:I}", "time_taken_s", work_number(duration_s),
-                  "num_epochs", work_number((double)t->mini_batches / per_epoch), "total_mini_batches",
-                  (json_int_t)t->mini_batches, "loss", work_number(figures.loss), "accuracy",
-                  work_number(figures.accuracy), "num_samples", (json_int_t)n, "measured_s", work_number(measured_s),
-                  "pss_idle_kb", (json_int_t)t->pss_idle_kb, "pss_kb", (json_int_t)t->pss_kb);
+        json_pack("{s:o, s:o, s:I, s:I, s:o, s:I, s:I}", "time_taken_s", work_number(duration_s), "num_epochs",
+                  work_number((double)t->mini_batches / per_epoch), "total_mini_batches", (json_int_t)t->mini_batches,
+                  "num_samples", (json_int_t)n, "measured_s", work_number(measured_s), "pss_idle_kb",
+                  (json_int_t)t->pss_idle_kb, "pss_kb", (json_int_t)t->pss_kb);
 
+    if (metrics)
+        work_add_figures(metrics, &figures);
     *out = metrics ? json_dumps(metrics, JSON_COMPACT) : NULL;
     json_decref(metrics);
     return *out ? OK : FAIL(err, ERR_MEMORY, "out of memory for metrics");

@@ -49,9 +49,10 @@ static int compute(struct work *work, struct trainer *trainer, const struct vali
 
 static int write_metrics(const struct evaluation *result, char **out, struct error *err)
 {
-    json_t *metrics = json_pack("{s:o, s:o, s:I}", "accuracy", work_number(result->accuracy), "loss",
-                                work_number(result->loss), "num_samples", (json_int_t)result->num_items);
+    json_t *metrics = json_pack("{s:I}", "num_samples", (json_int_t)result->num_items);
 
+    if (metrics)
+        work_add_figures(metrics, result);
     *out = metrics ? json_dumps(metrics, JSON_COMPACT) : NULL;
     json_decref(metrics);
     return *out ? OK : FAIL(err, ERR_MEMORY, "out of memory for metrics");

@@ -20,7 +20,7 @@ static int check(void *state, const struct flosim_progress *progress)
 {
     const struct state *self = state;
 
-    if (!progress->validated || progress->accuracy < self->args->target)
+    if (!progress->validated || !(progress->accuracy >= self->args->target))
         return FLOSIM_CONTINUE;
     return self->host->explain(self->host, FLOSIM_STOP, "accuracy %.2f %% reached the target of %.2f %%",
                                progress->accuracy, self->args->target);
