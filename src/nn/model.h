@@ -80,6 +80,10 @@ struct workspace;
 enum { WORKSPACE_MAX_BATCH = 65536 };
 int workspace_new(const struct model *model, int max_batch, bool train, struct workspace **out, struct error *err);
 void workspace_free(struct workspace *ws);
+/* Let forward and backward use `threads` threads, the caller among them. Results do not depend on their number. Threads
+ * do not outlive a fork, so call it in the process that trains. ERR_UNAVAILABLE where they cannot be started: the
+ * workspace stays as it was. */
+int workspace_set_threads(struct workspace *ws, int threads, struct error *err);
 /* Forget what recurrent layers carried over from earlier batches. */
 void workspace_reset(struct workspace *ws);
 size_t workspace_bytes(const struct workspace *ws);

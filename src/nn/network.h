@@ -67,6 +67,7 @@ struct node_buffers {
 
 struct workspace {
     const struct kernels *kernels;
+    struct team *team;          /* NULL: one thread */
     struct node_buffers *nodes; /* [num_nodes] */
     float *memory;              /* everything that layers use, placed by the plan */
     float *logits;              /* [max_batch, O], sample by sample */

@@ -6,7 +6,7 @@
 
 static struct pass pass_of(const struct workspace *ws, int N)
 {
-    return (struct pass){.kernels = ws->kernels, .N = N, .num_blocks = (N + LANES - 1) / LANES};
+    return (struct pass){.kernels = ws->kernels, .team = ws->team, .N = N, .num_blocks = (N + LANES - 1) / LANES};
 }
 
 /* y = a + b, both of which y may be; n floats, a multiple of LANES. */

@@ -335,11 +335,24 @@ void workspace_free(struct workspace *ws)
 {
     if (!ws)
         return;
+    team_free(ws->team);
     free(ws->memory);
     free(ws->carry);
     free(ws->logits);
     free(ws->nodes);
     free(ws);
+}
+
+int workspace_set_threads(struct workspace *ws, int threads, struct error *err)
+{
+    struct team *team = NULL;
+    int status = threads > 1 ? team_new(threads, &team, err) : OK;
+
+    if (status != OK)
+        return status;
+    team_free(ws->team);
+    ws->team = team;
+    return OK;
 }
 
 void workspace_reset(struct workspace *ws)

@@ -12,6 +12,7 @@
 
 #include "codec/layout.h"
 #include "nn/kernels/kernels.h"
+#include "nn/team.h"
 #include "util/diag.h"
 #include "util/params.h"
 #include "util/rng.h"
@@ -63,9 +64,10 @@ struct layer_needs {
  * network's input and finite rubbish later, and their gradients are zero. */
 struct pass {
     const struct kernels *kernels;
-    float *params;   /* [P]; buffers may be written by forward while training */
-    float *grads;    /* [num_parameters]; backward overwrites its own part; NULL in forward */
-    struct rng *rng; /* training only */
+    struct team *team; /* shares out what is worth it, in parts cut by shape (nn/team.h); NULL: this thread alone */
+    float *params;     /* [P]; buffers may be written by forward while training */
+    float *grads;      /* [num_parameters]; backward overwrites its own part; NULL in forward */
+    struct rng *rng;   /* training only */
     int N, num_blocks;
     bool training;
     /* Buffers of this layer in this pass. */
