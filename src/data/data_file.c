@@ -43,6 +43,8 @@ enum data_format data_format_of(const char *path, const unsigned char *head, siz
         return DATA_FORMAT_TORCH;
     if (ends_with(path, ".bin") && !strstr(path, "idx"))
         return is_torch(head, size) ? DATA_FORMAT_TORCH : DATA_FORMAT_CIFAR;
+    if (ends_with(path, ".csv") || ends_with(path, ".csv.gz"))
+        return DATA_FORMAT_CSV;
     if (is_text(path))
         return DATA_FORMAT_TEXT;
     if (ends_with(path, ".safetensors") || (size > 8 && head[8] == '{' && head[7] == 0))
@@ -92,6 +94,15 @@ static int read_cifar(const char *path, struct dataset *out, struct diags *diags
 
 static const struct text_args default_text = {.unit = TEXT_BYTES, .length = 80};
 
+static int read_csv(const char *path, const struct data_file_args *args, struct dataset *out, struct diags *diags)
+{
+    static const struct csv_args series = {.lookback = 5, .forecast = 2};
+    const struct csv_split split = {.held_out = 0.0, .measured = args->measured > 0 ? args->measured : 1.0};
+    struct dataset none;
+
+    return csv_load(args->csv ? args->csv : &series, args->transform, path, NULL, &split, out, &none, diags);
+}
+
 static int read_as(enum data_format format, const char *path, const struct data_file_args *args, struct dataset *out,
                    bool *has_transform, struct diags *diags)
 {
@@ -107,16 +118,19 @@ static int read_as(enum data_format format, const char *path, const struct data_
     case DATA_FORMAT_TEXT:
         *has_transform = true;
         return text_load_file(args->text ? args->text : &default_text, path, out, diags);
+    case DATA_FORMAT_CSV:
+        *has_transform = true;
+        return read_csv(path, args, out, diags);
     case DATA_FORMAT_TORCH:
         refuse_torch(path, diags);
         return ERR_UNIMPLEMENTED;
     case DATA_FORMAT_UNKNOWN:
         break;
     }
-    diag_error(diags, (struct diag_place){path, 0, 0},
-               "byte 0: neither IDX (.gz or plain) nor safetensors, .npz, .npy, CIFAR (.bin) or text (.txt, .tsv, "
-               ".json); data files of these kinds are "
-               "read");
+    diag_error(
+        diags, (struct diag_place){path, 0, 0},
+        "byte 0: neither IDX (.gz or plain) nor safetensors, nor, by its name, .npz, .npy, CIFAR (.bin), .csv or text "
+        "(.txt, .tsv, .json)");
     return ERR_INVALID;
 }
 

@@ -2,6 +2,7 @@
 #ifndef FLOSIM_DATA_DATA_FILE_H
 #define FLOSIM_DATA_DATA_FILE_H
 
+#include "data/csv.h"
 #include "data/dataset.h"
 #include "data/idx.h"
 #include "data/text.h"
@@ -14,6 +15,7 @@ enum data_format {
     DATA_FORMAT_CIFAR,
     DATA_FORMAT_NPZ,
     DATA_FORMAT_TEXT,
+    DATA_FORMAT_CSV,
     DATA_FORMAT_TORCH
 };
 
@@ -25,6 +27,8 @@ struct data_file_args {
     const struct transform_args *transform; /* where the file does not say itself */
     const struct idx_args *idx;
     const struct text_args *text;
+    const struct csv_args *csv;
+    double measured; /* part of the items, the first ones, that normalisation may look at; 0: all */
 };
 
 /* Read it. Findings go to `diags`. */

@@ -98,6 +98,8 @@ static int read_data(struct data_folder *folder, struct diags *diags)
         .transform = &folder->config.transform,
         .idx = &folder->config.idx,
         .text = &folder->config.text,
+        .csv = &folder->config.csv,
+        .measured = 1.0 - folder->config.local_validation_fraction,
     };
 
     if (!file)

@@ -3,6 +3,7 @@
 #ifndef FLOSIM_DATA_FOLDER_H
 #define FLOSIM_DATA_FOLDER_H
 
+#include "data/csv.h"
 #include "data/dataset.h"
 #include "data/idx.h"
 #include "data/text.h"
@@ -23,6 +24,7 @@ struct dataset_config { /* the YAML file */
     struct transform_args transform;  /* ours: how raw values become inputs; where the data file does not say */
     struct idx_args idx;              /* ours: of IDX files */
     struct text_args text;            /* ours: of text files */
+    struct csv_args csv;              /* ours: of CSV files */
     double local_validation_fraction; /* ours */
 };
 

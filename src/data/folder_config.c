@@ -10,7 +10,7 @@
 // clang-format off
 static const struct param details_rows[] = {
     {.name = "data_filename", .type = PARAM_STRING, .offset = offsetof(struct dataset_details, data_filename),
-     .flags = PARAM_REQUIRED, .help = "The data file in this folder: safetensors or .npz with x and y, an IDX image file, CIFAR, text."},
+     .flags = PARAM_REQUIRED, .help = "The data file in this folder: safetensors or .npz with x and y, an IDX image file, CIFAR, CSV, text."},
     {.name = "dataset_id", .type = PARAM_STRING, .offset = offsetof(struct dataset_details, dataset_id),
      .flags = PARAM_REQUIRED, .help = "What the data set is called; sessions name the folder."},
     {.name = "dataset_tags", .type = PARAM_STRINGS, .offset = offsetof(struct dataset_details, dataset_tags),
@@ -48,6 +48,15 @@ static const struct param_table text_table = {
     .num_rows = sizeof text_rows / sizeof *text_rows, .size = sizeof(struct text_args),
 };
 
+static const struct param csv_rows_of[] = {
+    CSV_ROWS(0),
+};
+
+static const struct param_table csv_table = {
+    .name = "csv", .help = "How a CSV file is read.", .rows = csv_rows_of,
+    .num_rows = sizeof csv_rows_of / sizeof *csv_rows_of, .size = sizeof(struct csv_args),
+};
+
 static const struct param_table details_table = {
     .name = "dataset_details", .rows = details_rows, .num_rows = sizeof details_rows / sizeof *details_rows,
     .size = sizeof(struct dataset_details),
@@ -76,6 +85,8 @@ static const struct param config_rows[] = {
      .help = "How an IDX file is read."},
     {.name = "text", .type = PARAM_SECTION, .offset = offsetof(CONFIG, text), .table = &text_table,
      .flags = PARAM_OURS, .help = "How a text file is read."},
+    {.name = "csv", .type = PARAM_SECTION, .offset = offsetof(CONFIG, csv), .table = &csv_table, .flags = PARAM_OURS,
+     .help = "How a CSV file is read."},
     {.name = "local_validation_fraction", .type = PARAM_FRACTION, .offset = offsetof(CONFIG, local_validation_fraction),
      .fallback = "0.05", .min = 0, .max = 0.99, .flags = PARAM_OURS,
      .help = "Part of the items, the last ones, that a worker validates on and does not train on."},

@@ -15,6 +15,7 @@ struct partition {
 struct partition_ops {
     const char *name, *alias; /* Flotilla's name, or NULL */
     const char *help;
+    bool by_label;                    /* the rule needs classes: partition_make refuses data without them */
     const struct param_table *params; /* its arguments, next to `scheme:` in a scenario's data section */
     /* Deal `pool` (a view, already cut to samples_per_client × clients where asked) to the clients: every client gets
      * at least one item, none twice. Fills out with item numbers of the data set, lists in any order. An impossible

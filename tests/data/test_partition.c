@@ -436,3 +436,30 @@ Test(partition, bad_arguments_are_refused)
         diags_free(diags);
     }
 }
+
+/* Every scheme either deals items without classes or says in one sentence that it cannot. */
+Test(partition, data_without_classes_are_dealt_or_refused)
+{
+    struct dataset d = {.num_items = 60, .num_dims = 1, .dims = {1}, .type = DATA_F32};
+    struct dataset_fill fill;
+    const struct dataset_need need = {.groups = true, .values = true};
+
+    cr_assert_eq(dataset_alloc_for(&d, &need, &fill, NULL), OK);
+    for (int i = 0; i < 60; i++)
+        fill.groups[i] = i % 5;
+    for (size_t i = 0; partition_schemes[i]; i++) {
+        const struct partition_ops *ops = partition_schemes[i];
+        void *args = args_from(ops->params, "{}");
+        struct partition out;
+        struct error err = ERROR_INIT;
+        int status = partition_make(&d, ops, args, 3, 0, 1, &out, &err);
+        cr_assert_eq(status, ops->by_label ? ERR_INVALID : OK, "%s: %s", ops->name, err.message);
+        if (status)
+            cr_assert(strstr(err.message, "deals by class"), "%s", err.message);
+        else
+            cr_assert_geq(out.first[3], 3);
+        partition_fini(&out);
+        args_free(ops->params, args);
+    }
+    dataset_fini(&d);
+}

@@ -2,10 +2,16 @@
 
 #include <stdlib.h>
 
+/* Items without classes are all alike. */
+static int32_t label_of(const struct data_view *pool, uint32_t item)
+{
+    return dataset_has_classes(pool->dataset) ? pool->dataset->labels[item] : 0;
+}
+
 static void count_labels(struct label_lists *lists, const struct data_view *pool)
 {
     for (size_t i = 0; i < pool->num_items; i++)
-        lists->first[pool->dataset->labels[pool->index ? pool->index[i] : i] + 1]++;
+        lists->first[label_of(pool, pool->index ? pool->index[i] : (uint32_t)i) + 1]++;
     for (int32_t c = 0; c < lists->num_classes; c++) {
         if (lists->first[c + 1] > 0)
             lists->present[lists->num_present++] = c;
@@ -18,7 +24,7 @@ static void place_items(struct label_lists *lists, const struct data_view *pool)
 {
     for (size_t i = 0; i < pool->num_items; i++) {
         uint32_t item = pool->index ? pool->index[i] : (uint32_t)i;
-        lists->items[lists->first[pool->dataset->labels[item]]++] = item;
+        lists->items[lists->first[label_of(pool, item)]++] = item;
     }
     for (int32_t c = lists->num_classes; c > 0; c--)
         lists->first[c] = lists->first[c - 1];
@@ -27,9 +33,9 @@ static void place_items(struct label_lists *lists, const struct data_view *pool)
 
 int label_lists_init(struct label_lists *lists, const struct data_view *pool, struct rng *rng, struct error *err)
 {
-    size_t classes = (size_t)pool->dataset->num_classes;
+    size_t classes = dataset_has_classes(pool->dataset) ? (size_t)pool->dataset->num_classes : 1;
 
-    *lists = (struct label_lists){.num_classes = pool->dataset->num_classes, .num_items = pool->num_items};
+    *lists = (struct label_lists){.num_classes = (int32_t)classes, .num_items = pool->num_items};
     lists->items = malloc((pool->num_items + 1) * sizeof *lists->items);
     lists->first = calloc(classes + 1, sizeof *lists->first);
     lists->present = calloc(classes + 1, sizeof *lists->present);

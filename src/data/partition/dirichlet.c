@@ -178,6 +178,7 @@ static int deal(const void *opaque, const struct data_view *pool, size_t num_cli
 const struct partition_ops partition_dirichlet = {
     .name = "dirichlet",
     .help = "Label skew: for each label a Dirichlet(alpha) draw says which part each client gets.",
+    .by_label = true,
     .params = &table,
     .deal = deal,
 };

@@ -91,6 +91,7 @@ const struct partition_ops partition_equal_samples = {
     .name = "equal_samples",
     .alias = "fixed_samples",
     .help = "Every client the same number of items, labels balanced; clients may share items.",
+    .by_label = true,
     .params = &table,
     .deal = deal,
 };

@@ -101,6 +101,7 @@ static int deal(const void *opaque, const struct data_view *pool, size_t num_cli
 const struct partition_ops partition_limit_label = {
     .name = "limit_label",
     .help = "Each client draws a few labels, then a fraction of each; clients may share items.",
+    .by_label = true,
     .params = &table,
     .deal = deal,
 };

@@ -60,6 +60,10 @@ int partition_make(const struct dataset *dataset, const struct partition_ops *sc
     if (num_clients == 0 || dataset->num_items == 0)
         return FAIL(err, ERR_INVALID, "%zu items cannot be dealt to %zu clients; both must be at least 1",
                     dataset->num_items, num_clients);
+    if (scheme->by_label && !dataset_has_classes(dataset))
+        return FAIL(err, ERR_INVALID,
+                    "scheme %s deals by class, but the items predict %s; use iid, natural or quantity", scheme->name,
+                    dataset->values ? "values" : "tokens or several labels");
     int status = draw_pool(dataset, num_clients, samples_per_client, &rng, &pool, &index, err);
     if (!status)
         status = scheme->deal(args, &pool, num_clients, &rng, out, err);

@@ -88,6 +88,7 @@ static int deal(const void *opaque, const struct data_view *pool, size_t num_cli
 const struct partition_ops partition_shards = {
     .name = "shards",
     .help = "McMahan's: items sorted by label are cut into equal shards, each client gets per_client of them.",
+    .by_label = true,
     .params = &table,
     .deal = deal,
 };

@@ -4,7 +4,7 @@
 #include "data/source.h"
 
 extern const struct source_ops source_fashion_mnist, source_idx, source_cifar10, source_cifar100, source_synthetic, source_safetensors, source_npz,
-    source_text;
+    source_text, source_csv;
 
 // clang-format off
 const struct source_ops *const data_sources[] = {
@@ -16,6 +16,7 @@ const struct source_ops *const data_sources[] = {
     &source_safetensors,
     &source_npz,
     &source_text,
+    &source_csv,
     NULL,
 };
 // clang-format on
