@@ -84,6 +84,7 @@ void workspace_free(struct workspace *ws);
  * do not outlive a fork, so call it in the process that trains. ERR_UNAVAILABLE where they cannot be started: the
  * workspace stays as it was. */
 int workspace_set_threads(struct workspace *ws, int threads, struct error *err);
+struct team *workspace_team(const struct workspace *ws); /* NULL: one thread */
 /* Forget what recurrent layers carried over from earlier batches. */
 void workspace_reset(struct workspace *ws);
 size_t workspace_bytes(const struct workspace *ws);

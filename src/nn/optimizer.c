@@ -4,11 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Parameters of a part of a step; a multiple of every vector's length. */
+enum { CHUNK = 16384 };
+
 struct optimizer {
     const struct optimizer_ops *ops;
     void *args;
-    float *state;
-    size_t num_parameters;
+    float *state; /* chunk by chunk, of each [state_floats, chunk] */
+    size_t num_parameters, state_floats;
     int64_t step;
 };
 
@@ -117,7 +120,10 @@ int optimizer_new(struct span json, double learning_rate, size_t num_parameters,
     optimizer->num_parameters = num_parameters;
     status = parse(optimizer, json, learning_rate, err);
     if (status == OK) {
-        size_t floats = optimizer->ops->state_floats(optimizer->args) * num_parameters;
+        size_t floats;
+
+        optimizer->state_floats = optimizer->ops->state_floats(optimizer->args);
+        floats = optimizer->state_floats * num_parameters;
 
         optimizer->state = calloc(floats ? floats : 1, sizeof *optimizer->state);
         if (!optimizer->state)
@@ -159,8 +165,28 @@ void optimizer_free(struct optimizer *optimizer)
     free(optimizer);
 }
 
-void optimizer_step(struct optimizer *optimizer, float *params, float *grads)
+/* One step as all its parts see it. */
+struct step_job {
+    const struct optimizer *optimizer;
+    float *params;
+    const float *grads;
+};
+
+static void step_chunk(const void *context, size_t i)
 {
-    optimizer->ops->step(optimizer->args, ++optimizer->step, optimizer->num_parameters, params, grads,
-                         optimizer->state);
+    const struct step_job *job = context;
+    const struct optimizer *optimizer = job->optimizer;
+    size_t first = i * CHUNK, left = optimizer->num_parameters - first;
+
+    optimizer->ops->step(optimizer->args, optimizer->step, left < CHUNK ? left : CHUNK, job->params + first,
+                         job->grads + first, optimizer->state + first * optimizer->state_floats);
+}
+
+void optimizer_step(struct optimizer *optimizer, struct team *team, float *params, float *grads)
+{
+    struct step_job job = {optimizer, params, grads};
+    size_t n = optimizer->num_parameters;
+
+    optimizer->step++;
+    team_run(team, (n + CHUNK - 1) / CHUNK, 8.0 * (double)n, step_chunk, &job);
 }

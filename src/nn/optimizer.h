@@ -2,6 +2,7 @@
 #ifndef FLOSIM_NN_OPTIMIZER_H
 #define FLOSIM_NN_OPTIMIZER_H
 
+#include "nn/team.h"
 #include "util/params.h"
 #include "util/span.h"
 
@@ -13,8 +14,8 @@ struct optimizer_ops {
     /* What the table's rows cannot say alone: ERR_INVALID with a sentence. NULL: nothing. */
     int (*check)(const void *args, struct error *err);
     size_t (*state_floats)(const void *args); /* kept per parameter: 0, 1 or 2 */
-    /* One step over n parameters; state [state_floats, n] zero at first; step counts from 1. `args` is the struct of
-     * `params`. */
+    /* One step over n parameters, some of all at a time; state [state_floats, n] zero at first; step counts from 1.
+     * `args` is the struct of `params`. */
     void (*step)(const void *args, int64_t step, size_t n, float *params, const float *grads, float *state);
 };
 
@@ -29,7 +30,7 @@ int optimizer_new(struct span json, double learning_rate, size_t num_parameters,
  * the arguments or of no kind. Each finding goes to diags with the place of its argument. */
 void optimizer_check(const char *name, struct diag_place where, struct yaml_node args, struct diags *diags);
 void optimizer_free(struct optimizer *optimizer);
-/* One step; clips grads first where that was asked for, so they are scratch. */
-void optimizer_step(struct optimizer *optimizer, float *params, float *grads);
+/* One step, which `team` (may be NULL) shares out; clips grads first where that was asked for, so they are scratch. */
+void optimizer_step(struct optimizer *optimizer, struct team *team, float *params, float *grads);
 
 #endif

@@ -51,7 +51,7 @@ void train_step(const struct model *model, struct workspace *ws, const struct lo
 
     loss->evaluate(y, target, (size_t)N * rows, model_output_size(model) / rows, gy, sums);
     model_backward(model, ws, params, gy, grads, NULL);
-    optimizer_step(optimizer, params, grads);
+    optimizer_step(optimizer, workspace_team(ws), params, grads);
 }
 
 struct evaluation evaluation_of(const struct model *model, const struct loss_ops *loss, const struct loss_sums *sums)

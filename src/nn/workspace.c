@@ -355,6 +355,11 @@ int workspace_set_threads(struct workspace *ws, int threads, struct error *err)
     return OK;
 }
 
+struct team *workspace_team(const struct workspace *ws)
+{
+    return ws->team;
+}
+
 void workspace_reset(struct workspace *ws)
 {
     if (ws->carry)

@@ -45,7 +45,7 @@ static void check_vector(const struct vector *v, const char *name, const char *j
 
     cr_assert_eq(optimizer_new(text_span(json), 1, 6, &optimizer, &err), OK, "%s: %s", json, err.message);
     for (size_t step = 0; step < 5; step++) {
-        optimizer_step(optimizer, p, grads + 6 * step);
+        optimizer_step(optimizer, NULL, p, grads + 6 * step);
         assert_close(name, p, params + 6 * step, 6, 1e-4);
     }
     optimizer_free(optimizer);
@@ -94,8 +94,8 @@ Test(optimizer, every_parameter_is_stepped_alike)
         cr_assert_eq(optimizer_new(text_span(requests[i]), 0.1, 37, &many, NULL), OK);
         cr_assert_eq(optimizer_new(text_span(requests[i]), 0.1, 1, &one, NULL), OK);
         for (int step = 0; step < 5; step++) {
-            optimizer_step(many, p, g);
-            optimizer_step(one, &single, &grad);
+            optimizer_step(many, NULL, p, g);
+            optimizer_step(one, NULL, &single, &grad);
         }
         for (int j = 0; j < 37; j++)
             cr_assert_eq(p[j], single, "%s: parameter %d", requests[i], j);
@@ -111,17 +111,17 @@ Test(optimizer, absent_is_adam_and_lr_comes_from_the_session)
     float p = 1, g = 0.3F;
 
     cr_assert_eq(optimizer_new(span_of(NULL, 0), 0.01, 1, &optimizer, NULL), OK);
-    optimizer_step(optimizer, &p, &g);
+    optimizer_step(optimizer, NULL, &p, &g);
     cr_assert_float_eq(p, 0.99F, 1e-6, "Adam's first step is the learning rate, whatever the gradient");
     optimizer_free(optimizer);
     p = 1;
     cr_assert_eq(optimizer_new(text_span("{\"name\": \"sgd\", \"args\": {}}"), 0.5, 1, &optimizer, NULL), OK);
-    optimizer_step(optimizer, &p, &g);
+    optimizer_step(optimizer, NULL, &p, &g);
     cr_assert_float_eq(p, 0.85F, 1e-6);
     optimizer_free(optimizer);
     p = 1;
     cr_assert_eq(optimizer_new(text_span("{\"name\": \"sgd\", \"args\": {\"lr\": 0}}"), 0.5, 1, &optimizer, NULL), OK);
-    optimizer_step(optimizer, &p, &g);
+    optimizer_step(optimizer, NULL, &p, &g);
     cr_assert_eq(p, 1, "a learning rate of 0 was asked for");
     optimizer_free(optimizer);
 }
@@ -159,7 +159,7 @@ Test(optimizer, what_a_request_leaves_out_is_as_in_pytorch)
         cr_assert_eq(optimizer_new(text_span(cases[i / 2].request), 0.01, 1, &optimizer, NULL), OK);
         for (int step = 1; step <= 5; step++) {
             float g = grads[i % 2][step - 1];
-            optimizer_step(optimizer, &value, &g);
+            optimizer_step(optimizer, NULL, &value, &g);
             p = cases[i / 2].naive(p, (double)g, step, state);
             cr_assert_float_eq((double)value, p, 1e-5 * fabs(p), "%s, step %d: %g, expected %g", cases[i / 2].request,
                                step, (double)value, p);

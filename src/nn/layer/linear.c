@@ -2,12 +2,15 @@
  * the same tile kernel; the gradient of W takes x and gy row by row. */
 #include <stdlib.h>
 
+#include "nn/kernels/share.h"
 #include "nn/layer/members.h"
 
 struct args {
     int64_t out;
     bool bias;
 };
+
+enum { ROWS_AT_A_TIME = 512 };
 
 struct state {
     int D, O;
@@ -87,28 +90,32 @@ static void forward(const struct layer *layer, const struct pass *pass)
         .bias = args->bias ? pass->params + layer->tensors[1] : NULL,
     };
 
-    product_run(pass->kernels->product_rows, tiling_choose(pass->kernels, s->O, pass->num_blocks * s->rows), &product,
-                false);
+    product_share(pass->team, pass->kernels->product_rows,
+                  tiling_choose(pass->kernels, s->O, pass->num_blocks * s->rows), &product);
 }
 
 static void input_gradient(const struct layer *layer, const struct pass *pass)
 {
     const struct state *s = layer->state;
     struct product product = {
-        .a = pass->params + layer->tensors[0],
         .a_row = 1,
         .a_step = s->D,
-        .b = pass->gy,
         .b_col = (ptrdiff_t)s->O * LANES,
         .b_step = LANES,
         .c = pass->gx,
         .c_row = LANES,
         .c_col = (ptrdiff_t)s->D * LANES,
-        .length = s->O,
     };
 
-    product_run(pass->kernels->product_step, tiling_choose(pass->kernels, s->D, pass->num_blocks * s->rows), &product,
-                false);
+    /* Some rows of the weights at a time, so that the part in hand stays in the second-level cache. */
+    for (int o = 0; o < s->O; o += ROWS_AT_A_TIME) {
+        product.a = pass->params + layer->tensors[0] + (ptrdiff_t)o * s->D;
+        product.b = pass->gy + (ptrdiff_t)o * LANES;
+        product.length = s->O - o < ROWS_AT_A_TIME ? s->O - o : ROWS_AT_A_TIME;
+        product.accumulate = o > 0;
+        product_share(pass->team, pass->kernels->product_step,
+                      tiling_choose(pass->kernels, s->D, pass->num_blocks * s->rows), &product);
+    }
 }
 
 /* dW [O, D] = gy^T x over all rows: vectors run along D. The last D % LANES columns go through `edge` [O, LANES]. */
@@ -132,13 +139,13 @@ static void weight_gradient(const struct layer *layer, const struct pass *pass, 
     };
 
     if (whole > 0)
-        product_run(pass->kernels->product_step, tiling_choose(pass->kernels, s->O, whole), &product, false);
+        product_share(pass->team, pass->kernels->product_step, tiling_choose(pass->kernels, s->O, whole), &product);
     if (rest == 0)
         return;
     product.b += (ptrdiff_t)whole * LANES;
     product.c = edge;
     product.c_row = LANES;
-    product_run(pass->kernels->product_step, tiling_choose(pass->kernels, s->O, 1), &product, false);
+    product_share(pass->team, pass->kernels->product_step, tiling_choose(pass->kernels, s->O, 1), &product);
     for (int o = 0; o < s->O; o++)
         for (int i = 0; i < rest; i++)
             dw[(ptrdiff_t)o * s->D + whole * LANES + i] = edge[o * LANES + i];
@@ -157,15 +164,8 @@ static void backward(const struct layer *layer, const struct pass *pass)
             x[n * padded + (size_t)d] = 0;
     pass->kernels->scatter(pass->gy, n_rows, O, O, gy);
     weight_gradient(layer, pass, x, gy, edge);
-    if (args->bias) {
-        float *db = pass->grads + layer->tensors[1];
-
-        for (size_t o = 0; o < O; o++)
-            db[o] = 0;
-        for (size_t n = 0; n < n_rows; n++)
-            for (size_t o = 0; o < O; o++)
-                db[o] += gy[n * O + o];
-    }
+    for (size_t row = 0; row < n_rows / LANES && args->bias; row++)
+        pass->kernels->sum_lanes(pass->gy + row * O * LANES, O, row > 0, pass->grads + layer->tensors[1]);
     if (pass->gx)
         input_gradient(layer, pass);
 }
