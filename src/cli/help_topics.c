@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config/leader_config.h"
+#include "config/lr_schedule.h"
 #include "config/model_folder.h"
 #include "config/session_config.h"
 #include "config/worker_config.h"
@@ -113,8 +114,14 @@ static bool expectation_at(size_t i, struct help_member *out)
 
 static bool network_at(size_t i, struct help_member *out)
 {
+    static const struct param_table *const groups[] = {&model_block_table, &model_residual_table};
     size_t n = 0;
 
+    for (size_t k = 0; k < sizeof groups / sizeof *groups; k++, n++) {
+        *out = (struct help_member){.group = "layer", .name = groups[k]->name, .table = groups[k]};
+        if (i == n)
+            return true;
+    }
     for (size_t k = 0; layer_kinds[k]; k++, n++) {
         *out = (struct help_member){.group = "layer", .name = layer_kinds[k]->name, .table = layer_kinds[k]->params};
         if (i == n)
@@ -122,6 +129,12 @@ static bool network_at(size_t i, struct help_member *out)
     }
     for (size_t k = 0; optimizers[k]; k++, n++) {
         *out = (struct help_member){.group = "optimizer", .name = optimizers[k]->name, .table = optimizers[k]->params};
+        if (i == n)
+            return true;
+    }
+    for (size_t k = 0; lr_schedules[k].name; k++, n++) {
+        *out =
+            (struct help_member){.group = "lr_schedule", .name = lr_schedules[k].name, .table = lr_schedules[k].params};
         if (i == n)
             return true;
     }
@@ -137,7 +150,7 @@ const struct help_topic help_topics[] = {
     {"config", "the keys of every kind of file: scenario, leader, worker, session, model, dataset", config_at},
     {"data", "where data comes from and how it is dealt to clients", data_at},
     {"strategies", "selection of clients, aggregation, ends of a session", strategy_at},
-    {"network", "layers of model.yaml, optimizers, losses", network_at},
+    {"network", "layers of model.yaml, optimizers, learning-rate schedules, losses", network_at},
     {"faults", "what a scenario can do to clients", fault_at},
     {"expect", "figures of a run that a scenario can put conditions on", expectation_at},
     {"reference", "all of these", NULL},

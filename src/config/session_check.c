@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/lr_schedule.h"
 #include "config/model_folder.h"
 #include "config/tables.h"
 #include "util/fs.h"
@@ -20,6 +21,19 @@ static void check_optimizer(struct yaml_node node, struct diags *diags)
     if (node.doc && !yaml_text(mapping ? yaml_get(node, "name") : node))
         diag_error(diags, yaml_place(node),
                    "`client_training_config.optimizer` must be a name, or {name: ..., args: {...}}");
+}
+
+/* The leader sends each round's rate with the request; an optimizer's own `lr` would override it. */
+static void check_schedule(const struct session_config *config, struct diags *diags)
+{
+    struct yaml_node node = config->client_training_config.lr_schedule;
+    struct yaml_node lr = yaml_get(yaml_get(config->client_training_config.optimizer, "args"), "lr");
+    struct lr_schedule schedule;
+
+    if (lr_schedule_read(node, &schedule, diags) == OK && schedule.ops && lr.doc)
+        diag_error(
+            diags, yaml_place(lr),
+            "`lr` fixes the rate that `lr_schedule` is to change; set client_training_config.learning_rate instead");
 }
 
 /* --- mappings ------------------------------------------------------------------------------------------------------
@@ -77,6 +91,7 @@ void session_config_check(const struct session_config *config, struct yaml_node 
 {
     check_names(config, root, diags);
     check_optimizer(config->client_training_config.optimizer, diags);
+    check_schedule(config, diags);
     model_config_check(&config->model_config, "model_config", diags);
 }
 

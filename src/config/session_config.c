@@ -103,6 +103,8 @@ static const struct param client_rows[] = {
      .min = 1, .max = 1e6, .help = "Samples in a mini-batch."},
     {.name = "learning_rate", .type = PARAM_DOUBLE, .offset = IN(client_training_config, learning_rate),
      .fallback = "0.001", .min = PARAM_ABOVE_0, .max = 1e6, .help = "Learning rate."},
+    {.name = "lr_schedule", .type = PARAM_NODE, .offset = IN(client_training_config, lr_schedule),
+     .help = "How the learning rate changes from round to round: a name, or {name: step, args: {every: 10}} (ours)."},
     {.name = "train_timeout_duration_s", .type = PARAM_DURATION,
      .offset = IN(client_training_config, train_timeout_duration_s), .fallback = "0", .min = 0, .max = 1e9,
      .help = "A client stops training after this time and returns what it has; 0: no limit."},

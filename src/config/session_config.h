@@ -48,6 +48,7 @@ struct session_config {
         char *model_id, *model_class, *dataset;
         int64_t epochs, batch_size;
         double learning_rate, train_timeout_duration_s; /* 0: none */
+        struct yaml_node lr_schedule; /* a name, or {name: …, args: {…}} (ours); lr_schedule.h reads it */
         char *loss_function;
         bool loss_function_custom;
         struct yaml_node optimizer; /* a name, or {name: …, args: {…}} (ours) */

@@ -187,6 +187,8 @@ void session_job_begin(struct session_job *job);
 
 /* session_bench.c, session_train.c, session_validate.c: send the request; a status < 0 fails the job. */
 int session_bench_send(struct session_job *job, struct client_link *link, struct error *err);
+/* The learning rate of a round, from 0. */
+double session_round_rate(const struct session *session, int64_t round);
 int session_train_send(struct session_job *job, struct client_link *link, struct error *err);
 int session_validate_send(struct session_job *job, struct client_link *link, struct error *err);
 void session_link_answered(void *context, struct link_reply *reply);

@@ -69,6 +69,7 @@ static json_t *round_json(struct session *session, const struct new_model *model
     json_object_set_new(json, "mse", real_or_null(model->validated, model->figures.mse));
     json_object_set_new(json, "train_loss", real_or_null(summary->train_loss >= 0, summary->train_loss));
     json_object_set_new(json, "train_accuracy", real_or_null(summary->train_accuracy >= 0, summary->train_accuracy));
+    json_object_set_new(json, "learning_rate", json_real(session_round_rate(session, session->version - 1)));
     json_object_set_new(json, "duration_s", json_real(session_seconds_since(session, counts->began_ns)));
     json_object_set_new(json, "modelled_s",
                         real_or_null(session->env.host && session->env.host->modelled_time && summary->modelled_s >= 0,
@@ -124,9 +125,9 @@ static int put_value(char *at, size_t room, const json_t *json, const char *key)
 static void write_line(struct session *session, const json_t *json, struct blob *old_model)
 {
     static const char *const keys[] = {
-        "round",          "selected",       "merged",     "refused",    "failed",       "accuracy",   "loss",
-        "train_loss",     "train_accuracy", "duration_s", "modelled_s", "validation_s", "bytes_down", "bytes_up",
-        "clients_active", "lost_before",    "perplexity", "mae",        "mse"};
+        "round",          "selected",       "merged",     "refused",    "failed",       "accuracy",     "loss",
+        "train_loss",     "train_accuracy", "duration_s", "modelled_s", "validation_s", "bytes_down",   "bytes_up",
+        "clients_active", "lost_before",    "perplexity", "mae",        "mse",          "learning_rate"};
     struct line_task *self = calloc(1, sizeof *self);
     struct loop_lag lag;
     size_t used = 0;

@@ -30,6 +30,7 @@ static void make_texts(struct making *making, const char *session_id, const char
     setup->config_json = strdup(config_json ? config_json : "{}");
     setup->model_config_json = session_model_config_json(&setup->config);
     setup->optimizer_json = session_optimizer_json(&setup->config);
+    lr_schedule_read(setup->config.client_training_config.lr_schedule, &setup->lr_schedule, making->diags);
     setup->loss_json = session_loss_json(&setup->config);
     if (!setup->session_id || !setup->config_json || !setup->model_config_json || !setup->optimizer_json ||
         !setup->loss_json)

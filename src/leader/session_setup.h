@@ -5,6 +5,7 @@
 
 #include "codec/layout.h"
 #include "codec/model_hash.h"
+#include "config/lr_schedule.h"
 #include "config/session_config.h"
 #include "leader/report.h"
 #include "leader/session_check.h"
@@ -66,6 +67,7 @@ struct session_setup {
     struct model_files model;
     struct model_files bench_model; /* n == 0: no benchmark, or the same as `model` */
     bool benchmark;                 /* clients without a current figure are benchmarked */
+    struct lr_schedule lr_schedule;
     char *model_config_json, *optimizer_json, *loss_json;
     struct validator *validator; /* NULL: the global model is not validated */
     struct report report;

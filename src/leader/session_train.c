@@ -19,6 +19,14 @@ static double deadline_s(const struct session *session)
     return own_s < timeout_s ? own_s : timeout_s;
 }
 
+double session_round_rate(const struct session *session, int64_t round)
+{
+    const struct session_setup *setup = session->setup;
+
+    return setup->config.client_training_config.learning_rate *
+           lr_schedule_factor(&setup->lr_schedule, round, session_num_rounds(session));
+}
+
 int session_train_send(struct session_job *job, struct client_link *link, struct error *err)
 {
     struct session *session = job->session;
@@ -33,7 +41,7 @@ int session_train_send(struct session_job *job, struct client_link *link, struct
         .dataset_id = session_dataset(session),
         .model_config = span_of(setup->model_config_json, strlen(setup->model_config_json)),
         .batch_size = (int32_t)config->client_training_config.batch_size,
-        .learning_rate = (float)config->client_training_config.learning_rate,
+        .learning_rate = (float)session_round_rate(session, session->version),
         .num_epochs = (int32_t)config->client_training_config.epochs,
         .round_idx = (int32_t)session->version,
         .attempt = job->attempt,

@@ -192,7 +192,12 @@ static int measure(struct validator *self, const float *weights, bool (*stop)(co
     (void)stop;
     (void)stop_context;
     (void)err;
-    *out = (struct validation_figures){fabs((double)weights[0]), 60 + 10 * fabs((double)weights[0] + 4), 100};
+    *out = (struct validation_figures){.loss = fabs((double)weights[0]),
+                                       .accuracy = 60 + 10 * fabs((double)weights[0] + 4),
+                                       .perplexity = NAN,
+                                       .mae = NAN,
+                                       .mse = NAN,
+                                       .num_items = 100};
     return OK;
 }
 
@@ -402,7 +407,7 @@ static int diverge(struct validator *self, const float *weights, bool (*stop)(co
     (void)stop;
     (void)stop_context;
     (void)err;
-    *out = (struct validation_figures){NAN, 10, 100};
+    *out = (struct validation_figures){.loss = NAN, .accuracy = 10, .num_items = 100};
     return OK;
 }
 
