@@ -463,3 +463,79 @@ Test(partition, data_without_classes_are_dealt_or_refused)
     }
     dataset_fini(&d);
 }
+
+static int32_t label_of_ten(size_t i)
+{
+    return (int32_t)(i % 10);
+}
+
+static struct partition deal_with(const struct dataset *d, const char *scheme, const char *yaml, size_t clients)
+{
+    const struct partition_ops *ops = partition_find(scheme);
+    void *args = args_from(ops->params, yaml);
+    struct partition out;
+    struct error err = ERROR_INIT;
+
+    cr_assert_eq(partition_make(d, ops, args, clients, 0, 1, &out, &err), OK, "%s", err.message);
+    args_free(ops->params, args);
+    return out;
+}
+
+Test(partition, quantity_sizes_fall_by_rank_and_all_items_are_dealt)
+{
+    struct dataset *d = labelled_new(1000, 10, label_of_ten);
+    struct partition p = deal_with(d, "quantity", "{skew: 1}", 4);
+    size_t largest = 0, smallest = 1000;
+
+    for (size_t k = 0; k < 4; k++) {
+        size_t n = p.first[k + 1] - p.first[k];
+        largest = n > largest ? n : largest;
+        smallest = n < smallest ? n : smallest;
+    }
+    /* 1, 1/2, 1/3, 1/4 of 996, and one each */
+    cr_assert(p.first[4] == 1000 && largest >= 479 && largest <= 482 && smallest >= 120 && smallest <= 122);
+    partition_fini(&p);
+    p = deal_with(d, "quantity", "{skew: 0}", 4);
+    cr_assert(p.first[1] == 250 && p.first[4] == 1000);
+    partition_fini(&p);
+    labelled_free(d);
+}
+
+Test(partition, parts_of_labels_are_as_asked_for)
+{
+    struct dataset *d = labelled_new(1000, 10, label_of_ten);
+    struct partition p = deal_with(d, "probability", "{fractions: [0.5, 0.2, 0.1]}", 3);
+    cr_assert(p.first[1] == 500 && p.first[2] == 700 && p.first[3] == 800);
+    partition_fini(&p);
+    p = deal_with(d, "equal_label", "{}", 3);
+    cr_assert(p.first[1] == 330 && p.first[3] == 990); /* 99 of each label */
+    int count[10] = {0};
+    for (size_t i = 0; i < 330; i++)
+        count[d->labels[p.items[i]]]++;
+    for (int c = 0; c < 10; c++)
+        cr_assert_eq(count[c], 33);
+    partition_fini(&p);
+    labelled_free(d);
+}
+
+Test(partition, limit_label_unique_gives_no_item_twice)
+{
+    struct dataset *d = labelled_new(1000, 10, label_of_ten);
+    struct partition p = deal_with(d, "limit_label_unique", "{labels: 3, samples: 20}", 10);
+    bool seen[1000] = {false};
+
+    for (size_t k = 0; k < 10; k++) {
+        bool labels[10] = {false};
+        int n = 0;
+        cr_assert_eq(p.first[k + 1] - p.first[k], 60);
+        for (size_t i = p.first[k]; i < p.first[k + 1]; i++) {
+            cr_assert(!seen[p.items[i]]);
+            seen[p.items[i]] = true;
+            n += !labels[d->labels[p.items[i]]];
+            labels[d->labels[p.items[i]]] = true;
+        }
+        cr_assert_eq(n, 3);
+    }
+    partition_fini(&p);
+    labelled_free(d);
+}

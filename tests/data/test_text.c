@@ -280,3 +280,19 @@ Test(text, a_folder_of_plain_text_needs_its_vocabulary)
     diags_free(diags);
     scratch_free(folder);
 }
+
+/* The sample of this repository, with LEAF's 80 characters. */
+Test(text, the_sample_is_read_with_leafs_vocabulary)
+{
+    const char *top = getenv("srcdir");
+    char yaml[1024];
+
+    snprintf(yaml, sizeof yaml,
+             "{train: %s/datasets/samples/shakespeare.tsv, vocabulary: %s/datasets/samples/shakespeare.vocabulary, "
+             "step: 1}",
+             top ? top : ".", top ? top : ".");
+    struct data_pair pair = load_ok(yaml);
+    cr_assert(pair.train.vocabulary == 80 && pair.train.dims[0] == 80 && pair.validation.num_items > 50);
+    cr_assert(pair.train.num_items > 2000 && pair.train.groups[pair.train.num_items - 1] == 4);
+    data_pair_fini(&pair);
+}

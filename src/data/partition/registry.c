@@ -4,7 +4,8 @@
 #include "data/partition.h"
 
 extern const struct partition_ops partition_iid, partition_dirichlet, partition_shards, partition_limit_label,
-    partition_equal_samples, partition_natural;
+    partition_limit_label_unique, partition_equal_samples, partition_equal_label, partition_probability,
+    partition_quantity, partition_natural;
 
 // clang-format off
 const struct partition_ops *const partition_schemes[] = {
@@ -12,7 +13,11 @@ const struct partition_ops *const partition_schemes[] = {
     &partition_dirichlet,
     &partition_shards,
     &partition_limit_label,
+    &partition_limit_label_unique,
     &partition_equal_samples,
+    &partition_equal_label,
+    &partition_probability,
+    &partition_quantity,
     &partition_natural,
     NULL,
 };
