@@ -79,7 +79,7 @@ int role_config_client(const struct simulation *simulation, size_t client, struc
     params_defaults(&worker_config_table, out);
     out->comm_config.mqtt.mqtt_sub_timeout_s = BROKER_PATIENCE_S;
     out->comm_config.grpc.sync_port = 0;
-    out->threads = 1;
+    out->threads = 1; /* a compute slot stands for one core */
     ok = set_broker(simulation, &out->comm_config.mqtt) &
          set_text(&out->comm_config.mqtt.client_name, simulation->clients[client].name) &
          set_text(&out->comm_config.grpc.bind, "127.0.0.1") & set_text(&out->comm_config.grpc.advertise, NULL) &

@@ -68,7 +68,8 @@ static const struct param worker_rows[] = {
      .flags = PARAM_OURS,
      .help = "How long a training goes on, and its answer is kept, when the leader's call was lost."},
     {.name = "threads", .type = PARAM_INT, .offset = WORKER(threads), .fallback = "1", .min = 1, .max = 1024,
-     .flags = PARAM_OURS, .help = "Threads that compute."},
+     .flags = PARAM_OURS, .help = "Threads that compute: they share out the layers of big models and batches of a validation. Results do not depend on "
+                                 "their number. A simulation's clients have one each; its `slots` are what uses the cores."},
     {.name = "tls", .type = PARAM_SECTION, .offset = WORKER(tls), .table = &tls_table, .flags = PARAM_OURS,
      .help = "Encryption of gRPC (mutual) and MQTT; all three files or none."},
     {.name = "security", .type = PARAM_CHOICE, .offset = WORKER(security), .choices = security_choices,

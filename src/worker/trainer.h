@@ -20,7 +20,7 @@ struct trainer_setup { /* all borrowed for the trainer's life */
     struct datasets *datasets;
     struct model_cache *cache;
     const struct clock *clock;
-    int threads; /* for validation; at least 1 */
+    int threads; /* that compute; at least 1 */
 };
 
 int trainer_new(struct trainer **out, const struct trainer_setup *setup, struct error *err);

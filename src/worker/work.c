@@ -187,6 +187,8 @@ int steps_init(struct steps *steps, const struct work *work, struct span optimiz
         status = optimizer_new(optimizer, learning_rate, num_parameters, &steps->optimizer, err);
     if (!status)
         status = workspace_new(work->model, work->batch, true, &steps->ws, err);
+    if (!status)
+        status = workspace_set_threads(steps->ws, work->trainer->setup.threads, err);
     if (status)
         return status;
     steps->grads = malloc(num_parameters * sizeof *steps->grads + 1);
