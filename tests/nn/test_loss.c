@@ -7,6 +7,20 @@
 #include "util/rng.h"
 #include "vectors.h"
 
+/* The vectors have PyTorch's words. */
+static const char *name_of(const char *word)
+{
+    static const char *const names[][2] = {{"bce", "binary_crossentropy"},
+                                           {"kldiv", "binary_kldiv"},
+                                           {"l1", "binary_l1loss"},
+                                           {"mse", "mean_square_error"}};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(word, names[i][0]) == 0)
+            return names[i][1];
+    return word;
+}
+
 Test(loss, agrees_with_pytorch)
 {
     int checked = 0;
@@ -14,7 +28,7 @@ Test(loss, agrees_with_pytorch)
 
     for (size_t i = 0; names[i]; i++) {
         struct vector v = vector_open(names[i]);
-        const struct loss_ops *loss = loss_find(vector_meta(&v, "loss", ""));
+        const struct loss_ops *loss = loss_find(name_of(vector_meta(&v, "loss", "")));
 
         if (loss) {
             const struct safetensors_tensor *input = vector_tensor(&v, "input");
@@ -53,39 +67,107 @@ static double value_of(const struct loss_ops *loss, const float *y, struct targe
     return sums.loss;
 }
 
-/* Every row of the registry at several shapes; class targets (losses on values come with their own cases). */
+struct slope_case {
+    const struct loss_ops *loss;
+    size_t N, O;
+    float *y, *gy, *values;
+    int32_t *labels;
+};
+
+static void fill_case(struct slope_case *c, uint64_t number)
+{
+    bool values = c->loss->wants_values;
+    struct rng rng;
+
+    rng_init(&rng, 5, "test", c->loss->name, number);
+    for (size_t i = 0; i < c->N * c->O; i++) {
+        c->y[i] = values ? rng_uniform_between(&rng, 0.2F, 0.8F) : rng_uniform_between(&rng, -2, 2);
+        c->values[i] = rng_uniform_between(&rng, 0, 1);
+        if (fabsf(c->values[i] - c->y[i]) < 0.01F) /* the absolute error has a kink */
+            c->values[i] += 0.05F;
+    }
+    for (size_t i = 0; i < c->N; i++)
+        c->labels[i] = (int32_t)rng_below(&rng, c->O);
+}
+
+static void check_slopes(const struct slope_case *c)
+{
+    struct targets target =
+        c->loss->wants_values ? (struct targets){.values = c->values} : (struct targets){.labels = c->labels};
+    /* Losses on values compute in double, so that small steps are exact enough. */
+    float step = c->loss->wants_values ? 1.0F / 1024 : 1.0F / 64;
+
+    c->loss->evaluate(c->y, target, c->N, c->O, c->gy, &(struct loss_sums){0});
+    for (size_t i = 0; i < c->N * c->O; i++) {
+        float kept = c->y[i];
+        double above, below;
+
+        c->y[i] = kept + step;
+        above = value_of(c->loss, c->y, target, c->N, c->O);
+        c->y[i] = kept - step;
+        below = value_of(c->loss, c->y, target, c->N, c->O);
+        c->y[i] = kept;
+        cr_assert_float_eq((above - below) / (2 * (double)step) / (double)c->N, (double)c->gy[i], 1e-3 / (double)c->N,
+                           "%s %zu", c->loss->name, i);
+    }
+}
+
+/* Every row of the registry at several shapes. */
 Test(loss, gradients_are_the_slopes)
 {
-    static const int shapes[][2] = {{1, 2}, {3, 10}, {17, 5}, {2, 100}};
+    static const size_t shapes[][2] = {{1, 2}, {3, 10}, {17, 5}, {2, 100}, {16, 1}};
 
     for (size_t k = 0; losses[k]; k++)
         for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-            int N = shapes[s][0];
-            size_t O = (size_t)shapes[s][1], n = (size_t)N * O;
-            float *y = malloc(n * sizeof *y), *gy = malloc(n * sizeof *gy);
-            int32_t *labels = malloc((size_t)N * sizeof *labels);
-            struct targets target = {.labels = labels};
-            struct rng rng;
+            size_t n = shapes[s][0] * shapes[s][1];
+            struct slope_case c = {.loss = losses[k], .N = shapes[s][0], .O = shapes[s][1]};
 
-            rng_init(&rng, 5, "test", losses[k]->name, s);
-            for (size_t i = 0; i < n; i++)
-                y[i] = rng_uniform_between(&rng, -2, 2);
-            for (int i = 0; i < N; i++)
-                labels[i] = (int32_t)rng_below(&rng, O);
-            losses[k]->evaluate(y, target, (size_t)N, O, gy, &(struct loss_sums){0});
-            for (size_t i = 0; i < n; i++) {
-                float kept = y[i];
-                double above, below;
-
-                y[i] = kept + 1.0F / 64;
-                above = value_of(losses[k], y, target, (size_t)N, O);
-                y[i] = kept - 1.0F / 64;
-                below = value_of(losses[k], y, target, (size_t)N, O);
-                y[i] = kept;
-                cr_assert_float_eq((above - below) * 32 / N, (double)gy[i], 1e-3 / N, "%s %zu", losses[k]->name, i);
-            }
-            free(y), free(gy), free(labels);
+            c.y = malloc(n * sizeof *c.y);
+            c.gy = malloc(n * sizeof *c.gy);
+            c.values = malloc(n * sizeof *c.values);
+            c.labels = malloc(c.N * sizeof *c.labels);
+            fill_case(&c, s);
+            check_slopes(&c);
+            free(c.y), free(c.gy), free(c.values), free(c.labels);
         }
+}
+
+Test(loss, values_give_errors_and_correct_answers)
+{
+    const float y[] = {0.9F, 0.2F, 0.4F, 0.8F}, values[] = {1, 0, 1, 1};
+    struct loss_sums sums = {0};
+
+    loss_find("binary_crossentropy")->evaluate(y, (struct targets){.values = values}, 4, 1, NULL, &sums);
+    cr_assert_eq(sums.correct, 3);
+    cr_assert_eq(sums.predictions, 4);
+    cr_assert_float_eq(sums.absolute_error, 0.1 + 0.2 + 0.6 + 0.2, 1e-6);
+    cr_assert_float_eq(sums.squared_error, 0.01 + 0.04 + 0.36 + 0.04, 1e-6);
+    sums = (struct loss_sums){0};
+    loss_find("mean_square_error")->evaluate(y, (struct targets){.values = values}, 2, 2, NULL, &sums);
+    cr_assert_float_eq(sums.loss, (0.01 + 0.04 + 0.36 + 0.04) / 2, 1e-6, "a prediction's loss is the mean over values");
+    cr_assert_eq(sums.predictions, 2);
+}
+
+Test(loss, a_sure_and_wrong_probability_costs_a_hundred)
+{
+    const float y[] = {0, 1}, values[] = {1, 0};
+    struct loss_sums sums = {0};
+    float gy[2];
+
+    loss_find("binary_crossentropy")->evaluate(y, (struct targets){.values = values}, 2, 1, gy, &sums);
+    cr_assert_float_eq(sums.loss, 200, 1e-9);
+    cr_assert(isfinite(gy[0]) && isfinite(gy[1]));
+}
+
+Test(loss, labels_become_values)
+{
+    const int32_t labels[] = {1, 0};
+    float values[6];
+
+    targets_from_labels(labels, 2, 3, values);
+    cr_assert_arr_eq(values, ((float[]){0, 1, 0, 1, 0, 0}), sizeof values);
+    targets_from_labels(labels, 2, 1, values);
+    cr_assert_arr_eq(values, ((float[]){1, 0}), 2 * sizeof *values);
 }
 
 Test(loss, crossentropy_counts_and_does_not_overflow)

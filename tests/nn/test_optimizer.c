@@ -16,7 +16,8 @@ static struct span text_span(const char *text)
  */
 static bool request_of(const struct vector *v, const char *name, char *json, size_t size)
 {
-    static const char *const keys[] = {"lr", "momentum", "dampening", "weight_decay", "nesterov", "eps", "betas"};
+    static const char *const keys[] = {"lr",  "momentum", "dampening", "weight_decay", "nesterov",
+                                       "eps", "betas",    "rho",       "alpha",        "centered"};
     char kind[64];
     size_t used;
 

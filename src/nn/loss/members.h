@@ -4,6 +4,7 @@
 
 #include "nn/loss.h"
 
-extern const struct loss_ops loss_crossentropy;
+extern const struct loss_ops loss_crossentropy, loss_mean_square_error, loss_binary_crossentropy, loss_binary_kldiv,
+    loss_binary_l1loss;
 
 #endif

@@ -5,8 +5,14 @@
 #include "nn/loss/members.h"
 
 const struct loss_ops *const losses[] = {
+    // clang-format off
     &loss_crossentropy,
+    &loss_mean_square_error,
+    &loss_binary_crossentropy,
+    &loss_binary_kldiv,
+    &loss_binary_l1loss,
     NULL,
+    // clang-format on
 };
 
 void targets_from_labels(const int32_t *labels, size_t N, size_t O, float *values)

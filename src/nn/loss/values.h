@@ -1,0 +1,14 @@
+/* What losses on values have in common. */
+#ifndef FLOSIM_NN_LOSS_VALUES_H
+#define FLOSIM_NN_LOSS_VALUES_H
+
+#include "nn/loss.h"
+
+/* Add predictions and absolute and squared errors; y, values [N, O]. */
+void loss_add_errors(const float *y, const float *values, size_t N, size_t O, struct loss_sums *sums);
+
+/* Add correct predictions: the largest output is where the largest target is; of a single output, both lie on the same
+ * side of `threshold`. */
+void loss_add_correct(const float *y, const float *values, size_t N, size_t O, float threshold, struct loss_sums *sums);
+
+#endif
