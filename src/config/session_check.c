@@ -14,9 +14,11 @@ static void check_optimizer(struct yaml_node node, struct diags *diags)
 
     for (size_t i = 0; mapping && i < yaml_size(node); i++) {
         const char *key = yaml_text(yaml_key(node, i));
-        if (strcmp(key, "name") && strcmp(key, "args"))
+        if (strcmp(key, "name") && strcmp(key, "args") && strcmp(key, "clip_norm") && strcmp(key, "clip_value"))
             diag_error(diags, yaml_place(yaml_key(node, i)),
-                       "unknown key `%.80s` in `client_training_config.optimizer`; there are: name, args", key);
+                       "unknown key `%.80s` in `client_training_config.optimizer`; there are: name, args, clip_norm, "
+                       "clip_value",
+                       key);
     }
     if (node.doc && !yaml_text(mapping ? yaml_get(node, "name") : node))
         diag_error(diags, yaml_place(node),
@@ -47,21 +49,37 @@ static bool is_mapping_or_absent(struct yaml_node node, const char *section, con
     return false;
 }
 
-/* flosim has one trainer, loader and validator; what Flotilla's Python files would do with an argument, they don't. */
-static void check_custom(bool used, struct yaml_node args, const char *section, const char *key, struct diags *diags)
+/* flosim has one trainer, loader and validator; what Flotilla's Python files would do with an argument, they don't,
+ * except for `honoured`. */
+static void check_custom(bool used, struct yaml_node args, const char *section, const char *key, const char *honoured,
+                         struct diags *diags)
 {
     if (!is_mapping_or_absent(args, section, key, diags) || !used)
         return;
     for (size_t i = 0; i < yaml_size(args); i++)
-        diag_warning(diags, yaml_place(yaml_key(args, i)), "`%s.%s.%.80s` has no effect in flosim", section, key,
-                     yaml_text(yaml_key(args, i)));
+        if (!honoured || strcmp(yaml_text(yaml_key(args, i)), honoured) != 0)
+            diag_warning(diags, yaml_place(yaml_key(args, i)), "`%s.%s.%.80s` has no effect in flosim", section, key,
+                         yaml_text(yaml_key(args, i)));
+}
+
+static void check_clip(const struct model_config *config, const char *section, struct diags *diags)
+{
+    struct yaml_node clip = yaml_get(config->custom_trainer_args, "clip");
+    double value;
+
+    if (config->use_custom_trainer && clip.doc &&
+        (param_parse_scalar(PARAM_DOUBLE, yaml_text(clip) ? yaml_text(clip) : "", &value, NULL) != OK || value <= 0))
+        diag_error(diags, yaml_place(clip), "`%s.custom_trainer_args.clip` must be a number above 0", section);
 }
 
 void model_config_check(const struct model_config *config, const char *section, struct diags *diags)
 {
-    check_custom(config->use_custom_dataloader, config->custom_loader_args, section, "custom_loader_args", diags);
-    check_custom(config->use_custom_trainer, config->custom_trainer_args, section, "custom_trainer_args", diags);
-    check_custom(config->use_custom_validator, config->custom_validator_args, section, "custom_validator_args", diags);
+    check_custom(config->use_custom_dataloader, config->custom_loader_args, section, "custom_loader_args", NULL, diags);
+    check_custom(config->use_custom_trainer, config->custom_trainer_args, section, "custom_trainer_args", "clip",
+                 diags);
+    check_clip(config, section, diags);
+    check_custom(config->use_custom_validator, config->custom_validator_args, section, "custom_validator_args", NULL,
+                 diags);
     is_mapping_or_absent(config->model_args, section, "model_args", diags);
 }
 

@@ -113,7 +113,7 @@ static const struct param client_rows[] = {
     {.name = "loss_function_custom", .type = PARAM_BOOL, .offset = IN(client_training_config, loss_function_custom),
      .fallback = "false", .help = "Accepted; both values look among flosim's own losses."},
     {.name = "optimizer", .type = PARAM_NODE, .offset = IN(client_training_config, optimizer), .fallback = "adam",
-     .help = "How a step is taken: a name, or {name: sgd, args: {momentum: 0.9}}."},
+     .help = "How a step is taken: a name, or {name: sgd, args: {momentum: 0.9}, clip_norm: 5, clip_value: 1}."},
     {.name = "optimizer_custom", .type = PARAM_BOOL, .offset = IN(client_training_config, optimizer_custom),
      .fallback = "false", .help = "Accepted; both values look among flosim's own optimizers."},
 };

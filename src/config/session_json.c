@@ -54,9 +54,17 @@ char *session_optimizer_json(const struct session_config *config)
     struct yaml_node node = config->client_training_config.optimizer;
     const char *name = yaml_text(yaml_kind(node) == YAML_MAPPING ? yaml_get(node, "name") : node);
 
-    struct member members[] = {{"name", quoted(name ? name : "adam")}, {"args", arguments(yaml_get(node, "args"))}};
+    struct yaml_node norm = yaml_get(node, "clip_norm"), value = yaml_get(node, "clip_value");
+    struct member members[4] = {{"name", quoted(name ? name : "adam")}, {"args", arguments(yaml_get(node, "args"))}};
+    size_t n = 2;
 
-    return object_of(members, 2);
+    if (!norm.doc && config->model_config.use_custom_trainer)
+        norm = yaml_get(config->model_config.custom_trainer_args, "clip"); /* as Flotilla's trainers have it */
+    if (norm.doc)
+        members[n++] = (struct member){"clip_norm", strdup(yaml_text(norm))};
+    if (value.doc)
+        members[n++] = (struct member){"clip_value", strdup(yaml_text(value))};
+    return object_of(members, n);
 }
 
 char *session_loss_json(const struct session_config *config)

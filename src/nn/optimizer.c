@@ -1,5 +1,6 @@
 #include "nn/optimizer.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,11 +14,17 @@ struct optimizer {
     float *state; /* chunk by chunk, of each [state_floats, chunk] */
     size_t num_parameters, state_floats;
     int64_t step;
+    double clip_norm, clip_value; /* 0: none */
+};
+
+struct clipping {
+    double norm, value; /* 0: none */
 };
 
 struct request {
     char *name;
     struct yaml_node args;
+    struct clipping clip;
 };
 
 // clang-format off
@@ -25,6 +32,10 @@ static const struct param rows[] = {
     {.name = "name", .type = PARAM_STRING, .offset = offsetof(struct request, name), .flags = PARAM_REQUIRED,
      .help = "Which optimizer."},
     {.name = "args", .type = PARAM_NODE, .offset = offsetof(struct request, args), .help = "Its arguments."},
+    {.name = "clip_norm", .type = PARAM_DOUBLE, .offset = offsetof(struct request, clip.norm), .fallback = "0", .min = 0, .max = 1e12,
+     .help = "All gradients together are scaled down to this L2 norm; 0: not."},
+    {.name = "clip_value", .type = PARAM_DOUBLE, .offset = offsetof(struct request, clip.value), .fallback = "0", .min = 0, .max = 1e12,
+     .help = "Every gradient is held between minus this and this; 0: not."},
 };
 // clang-format on
 
@@ -81,6 +92,8 @@ static int read_request(struct optimizer *optimizer, struct yaml_doc *doc, doubl
     } else if (!(optimizer->ops = optimizer_find(request.name))) {
         status = FAIL(err, ERR_INVALID, "%s", unknown_name(request.name, text));
     } else {
+        optimizer->clip_norm = request.clip.norm;
+        optimizer->clip_value = request.clip.value;
         status = read_args(optimizer, request.args, learning_rate, diags, err);
         if (status != OK)
             error_context(err, status, "optimizer %s", optimizer->ops->name);
@@ -154,6 +167,20 @@ void optimizer_check(const char *name, struct diag_place where, struct yaml_node
     free(args);
 }
 
+void optimizer_check_clipping(struct yaml_node request, struct diags *diags)
+{
+    static const char *const keys[] = {"clip_norm", "clip_value"};
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        struct yaml_node node = yaml_get(request, keys[i]);
+        double value;
+
+        if (node.doc && (param_parse_scalar(PARAM_DOUBLE, yaml_text(node) ? yaml_text(node) : "", &value, NULL) != OK ||
+                         !(value >= 0 && value <= 1e12)))
+            diag_error(diags, yaml_place(node), "`%s` must be a number from 0 (not clipped) to 1e12", keys[i]);
+    }
+}
+
 void optimizer_free(struct optimizer *optimizer)
 {
     if (!optimizer)
@@ -182,11 +209,44 @@ static void step_chunk(const void *context, size_t i)
                          job->grads + first, optimizer->state + first * optimizer->state_floats);
 }
 
+/* In chunks, so that the sum's order is fixed. */
+static double norm_of(const float *grads, size_t n)
+{
+    double total = 0;
+
+    for (size_t first = 0; first < n; first += CHUNK) {
+        size_t end = n - first < CHUNK ? n : first + CHUNK;
+        double sum = 0;
+
+        for (size_t i = first; i < end; i++)
+            sum += (double)grads[i] * (double)grads[i];
+        total += sum;
+    }
+    return sqrt(total);
+}
+
+/* PyTorch's clip_grad_norm_ (Pascanu et al. 2013), then clip_grad_value_; what is not a number stays that. */
+static void clip(const struct optimizer *optimizer, float *grads)
+{
+    float limit = (float)optimizer->clip_value;
+    double norm = optimizer->clip_norm > 0 ? norm_of(grads, optimizer->num_parameters) : 0;
+
+    if (norm + 1e-6 > optimizer->clip_norm && optimizer->clip_norm > 0) {
+        float scale = (float)(optimizer->clip_norm / (norm + 1e-6));
+
+        for (size_t i = 0; i < optimizer->num_parameters; i++)
+            grads[i] *= scale;
+    }
+    for (size_t i = 0; limit > 0 && i < optimizer->num_parameters; i++)
+        grads[i] = grads[i] > limit ? limit : grads[i] < -limit ? -limit : grads[i];
+}
+
 void optimizer_step(struct optimizer *optimizer, struct team *team, float *params, float *grads)
 {
     struct step_job job = {optimizer, params, grads};
     size_t n = optimizer->num_parameters;
 
+    clip(optimizer, grads);
     optimizer->step++;
     team_run(team, (n + CHUNK - 1) / CHUNK, 8.0 * (double)n, step_chunk, &job);
 }

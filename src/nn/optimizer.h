@@ -22,13 +22,16 @@ struct optimizer_ops {
 extern const struct optimizer_ops *const optimizers[]; /* NULL-terminated */
 const struct optimizer_ops *optimizer_find(const char *name);
 
-/* From JSON {"name": "adam", "args": {...}} as it travels; an absent span is Adam at `learning_rate`. args.lr defaults
- * to learning_rate. ERR_INVALID says which name or argument is wrong and lists the names there are. */
+/* From JSON {"name": "adam", "args": {...}, "clip_norm": 5, "clip_value": 1} as it travels (the last two may be
+ * absent); an absent span is Adam at `learning_rate`. args.lr defaults to learning_rate. ERR_INVALID says which name or
+ * argument is wrong and lists the names there are. */
 int optimizer_new(struct span json, double learning_rate, size_t num_parameters, struct optimizer **out,
                   struct error *err);
 /* The same of a request that stands in a document, without making anything: `where` is the place of the name, `args`
  * the arguments or of no kind. Each finding goes to diags with the place of its argument. */
 void optimizer_check(const char *name, struct diag_place where, struct yaml_node args, struct diags *diags);
+/* The same for clip_norm and clip_value, which stand beside name and args in `request`. */
+void optimizer_check_clipping(struct yaml_node request, struct diags *diags);
 void optimizer_free(struct optimizer *optimizer);
 /* One step, which `team` (may be NULL) shares out; clips grads first where that was asked for, so they are scratch. */
 void optimizer_step(struct optimizer *optimizer, struct team *team, float *params, float *grads);

@@ -84,10 +84,11 @@ Test(flotilla, training_config)
 {
     struct session_config c;
 
-    load_good(&session_config_table, "flotilla/training_config.yaml", &c,
-              "training_config.yaml:4:12: warning: `session_config.use_gpu` has no effect in flosim\n"
-              "training_config.yaml:10:24: warning: `session_config.checkpoint_interval` has no effect in this version\n"
-              "training_config.yaml:51:5: warning: `model_config.custom_trainer_args.mu` has no effect in flosim");
+    load_good(
+        &session_config_table, "flotilla/training_config.yaml", &c,
+        "training_config.yaml:4:12: warning: `session_config.use_gpu` has no effect in flosim\n"
+        "training_config.yaml:10:24: warning: `session_config.checkpoint_interval` has no effect in this version\n"
+        "training_config.yaml:51:5: warning: `model_config.custom_trainer_args.mu` has no effect in flosim");
     check_session_sections(&c);
     cr_expect_str_eq(c.client_training_config.model_id, "LeNet5");
     cr_expect_str_eq(c.client_training_config.model_class, "LeNet5_class");
@@ -152,6 +153,44 @@ Test(flotilla, dataset_configs)
     load_good(&dataset_config_table, "flotilla/dataset_config.yaml", &c, "");
     cr_expect_null(c.metadata.label_distribution.doc);
     params_free(&dataset_config_table, &c);
+}
+
+static char *optimizer_of(const char *optimizer, const char *model_config, const char *complaints)
+{
+    struct diags *diags = diags_new();
+    struct session_config c;
+    struct yaml_doc *doc;
+    char text[1024], *json;
+
+    snprintf(text, sizeof text,
+             "session_config: {aggregator: fedavg, client_selection: fedavg}\n"
+             "server_training_config: {model_dir: m, num_training_rounds: 3}\n"
+             "client_training_config: {model_id: m, dataset: d, optimizer: %s}\nmodel_config: %s\n",
+             optimizer, model_config);
+    cr_assert_eq(yaml_load_text(text, strlen(text), "s", 0, &doc, diags), OK);
+    cr_assert_eq(params_read(&session_config_table, yaml_root(doc), &c, diags), OK);
+    session_config_check(&c, yaml_root(doc), diags);
+    expect_diags(diags, complaints);
+    json = session_optimizer_json(&c);
+    yaml_unref(doc);
+    params_free(&session_config_table, &c);
+    diags_free(diags);
+    return json;
+}
+
+Test(flotilla, a_trainers_clip_travels_with_the_optimizer)
+{
+    char *json = optimizer_of("adam", "{use_custom_trainer: True, custom_trainer_args: {clip: 0.25}}", "");
+
+    cr_expect_str_eq(json, "{\"name\":\"adam\",\"args\":{},\"clip_norm\":0.25}");
+    free(json);
+    json = optimizer_of("adam", "{use_custom_trainer: False, custom_trainer_args: {clip: 0.25}}", "");
+    cr_expect_str_eq(json, "{\"name\":\"adam\",\"args\":{}}");
+    free(json);
+    json = optimizer_of("{name: sgd, clip_norm: 5, clip_value: 2}",
+                        "{use_custom_trainer: True, custom_trainer_args: {clip: 0.25}}", "");
+    cr_expect_str_eq(json, "{\"name\":\"sgd\",\"args\":{},\"clip_norm\":5,\"clip_value\":2}");
+    free(json);
 }
 
 /* Flotilla reads None from YAML as text, and its client posts the session as JSON with that text. */

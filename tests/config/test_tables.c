@@ -191,8 +191,9 @@ Test(tables, an_optimizer_is_a_name_or_a_name_with_arguments)
 {
     expect_findings(&session_config_table, SESSION_START "  optimizer: [adam]\n",
                     "5:14: `client_training_config.optimizer` must be a name, or {name: ..., args: {...}}");
-    expect_findings(&session_config_table, SESSION_START "  optimizer: {name: sgd, arg: {}}\n",
-                    "5:26: unknown key `arg` in `client_training_config.optimizer`; there are: name, args");
+    expect_findings(
+        &session_config_table, SESSION_START "  optimizer: {name: sgd, arg: {}}\n",
+        "5:26: unknown key `arg` in `client_training_config.optimizer`; there are: name, args, clip_norm, clip_value");
 }
 
 Test(tables, arguments_are_mappings)

@@ -78,6 +78,33 @@ Test(optimizer, every_row_agrees_with_pytorch)
     vector_names_free(names);
 }
 
+/* Plain SGD at rate 1 shows the gradient that was taken. */
+static void check_clip(const char *json, const float *grads, const float *taken)
+{
+    float p[3] = {0}, scratch[3];
+    struct optimizer *optimizer;
+
+    memcpy(scratch, grads, sizeof scratch);
+    cr_assert_eq(optimizer_new(text_span(json), 1, 3, &optimizer, NULL), OK);
+    optimizer_step(optimizer, NULL, p, scratch);
+    for (int i = 0; i < 3; i++)
+        cr_expect_float_eq(-p[i], taken[i], 1e-5, "%s: %g", json, (double)-p[i]);
+    optimizer_free(optimizer);
+}
+
+Test(optimizer, clips_gradients)
+{
+    const float grads[3] = {3, -4, 12}; /* norm 13 */
+
+    check_clip("{\"name\": \"sgd\"}", grads, grads);
+    check_clip("{\"name\": \"sgd\", \"clip_norm\": 14}", grads, grads);
+    check_clip("{\"name\": \"sgd\", \"clip_norm\": 6.5}", grads, (float[]){1.5F, -2, 6});
+    check_clip("{\"name\": \"sgd\", \"clip_value\": 3.5}", grads, (float[]){3, -3.5F, 3.5F});
+    cr_expect_neq(
+        optimizer_new(text_span("{\"name\": \"sgd\", \"clip_norm\": -1}"), 1, 3, &(struct optimizer *){NULL}, NULL),
+        OK);
+}
+
 /* 37 parameters, 5 steps: what the vectors' 6 cannot show is that no element beyond a register is forgotten. */
 Test(optimizer, every_parameter_is_stepped_alike)
 {
