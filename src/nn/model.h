@@ -87,6 +87,9 @@ int workspace_set_threads(struct workspace *ws, int threads, struct error *err);
 struct team *workspace_team(const struct workspace *ws); /* NULL: one thread */
 /* Forget what recurrent layers carried over from earlier batches. */
 void workspace_reset(struct workspace *ws);
+/* Has it a layer that carries its state from batch to batch? Then sample i of a batch continues sample i of the one
+ * before. */
+bool model_carries(const struct model *model);
 size_t workspace_bytes(const struct workspace *ws);
 
 /* [max_batch, output_size] floats of the workspace for the gradient of the loss; NULL where it was made without

@@ -153,3 +153,11 @@ bool model_layer_at(const struct model *model, size_t i, struct layer_facts *out
     }
     return true;
 }
+
+bool model_carries(const struct model *model)
+{
+    for (size_t i = 0; i < model->num_nodes; i++)
+        if (model->nodes[i].kind == NODE_LAYER && model->nodes[i].layer->carries)
+            return true;
+    return false;
+}

@@ -320,7 +320,7 @@ int workspace_new(const struct model *model, int max_batch, bool train, struct w
     ws->max_batch = max_batch;
     ws->train = train;
     ws->num_blocks = (max_batch + LANES - 1) / LANES;
-    if (!train && ws->num_blocks > INFERENCE_BLOCKS)
+    if (!train && ws->num_blocks > INFERENCE_BLOCKS && !model_carries(model))
         ws->num_blocks = INFERENCE_BLOCKS;
     status = plan_and_allocate(model, ws, err);
     if (status != OK) {

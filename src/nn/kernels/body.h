@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "nn/kernels/cells.h"
+
 #define INLINE static inline __attribute__((always_inline))
 
 /* A loop of constant length n, unrolled so that arrays indexed by it live in registers. */
@@ -290,6 +292,8 @@ static void sgd(const struct sgd_step *s, size_t n, float *p, const float *g, fl
     }
 }
 
+#include "nn/kernels/cells_body.h"
+
 const struct kernels KERNELS = {
     .name = KERNELS_NAME,
     .max_rows = MAX_ROWS,
@@ -305,6 +309,7 @@ const struct kernels KERNELS = {
     .pool_max_backward = pool_max_backward,
     .gather = gather,
     .scatter = scatter,
+    .cells = &cells,
     .adam = adam,
     .sgd = sgd,
 };

@@ -62,6 +62,8 @@ struct sgd_step {
     bool nesterov, first;
 };
 
+struct cell_kernels;
+
 struct kernels {
     const char *name;
     int max_rows[TILE_MAX_COLS + 1];    /* by cols; what fits the registers */
@@ -86,6 +88,8 @@ struct kernels {
      * sample are set to 0. `stride` is the distance between samples, at least `size`. */
     void (*gather)(const float *x, size_t N, size_t size, size_t stride, float *blocks);
     void (*scatter)(const float *blocks, size_t N, size_t size, size_t stride, float *x);
+
+    const struct cell_kernels *cells; /* cells.h */
 
     void (*adam)(const struct adam_step *step, size_t n, float *p, const float *g, float *m, float *v);
     void (*sgd)(const struct sgd_step *step, size_t n, float *p, const float *g, float *momentum);

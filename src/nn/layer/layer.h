@@ -45,6 +45,7 @@ struct layer {
     int tensor_index[LAYER_MAX_TENSORS]; /* their numbers in the layout */
     int num_tensors;
     bool trained; /* some tensor is a parameter */
+    bool carries; /* batches go on from the state that the one before left */
     void *state;  /* what `build` precomputed (owned by the layer; `fini` frees it) */
 };
 

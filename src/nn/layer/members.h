@@ -5,5 +5,6 @@
 #include "nn/layer/layer.h"
 
 extern const struct layer_ops layer_linear, layer_conv2d, layer_maxpool2d, layer_relu, layer_flatten;
+extern const struct layer_ops layer_embedding, layer_rnn, layer_gru, layer_lstm;
 
 #endif

@@ -9,6 +9,10 @@ const struct layer_ops *const layer_kinds[] = {
     &layer_maxpool2d,
     &layer_relu,
     &layer_flatten,
+    &layer_embedding,
+    &layer_rnn,
+    &layer_gru,
+    &layer_lstm,
     NULL,
     // clang-format on
 };
