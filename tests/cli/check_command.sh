@@ -170,8 +170,7 @@ fi
 rm -rf "$parts"
 
 # Everything that Flotilla has and everything that comes with flosim is good.
-expect 0 check --quiet deploy/leader.yaml deploy/worker.yaml deploy/session.yaml models/LeNet5 models/MLP_2NN \
-    models/LogisticRegression tests/config/flotilla/dataset_config.yaml <<<''
+expect 0 check --quiet deploy/leader.yaml deploy/worker.yaml deploy/session.yaml models/* tests/config/flotilla/dataset_config.yaml <<<''
 expect 0 check tests/config/flotilla/server_config.yaml tests/config/flotilla/client_config.yaml tests/config/flotilla/training_config.yaml \
     tests/config/flotilla/models/LeNet5 <<END
 tests/config/flotilla/server_config.yaml:24:22: warning: \`checkpoint_dir_path\` has no effect in this version
@@ -211,7 +210,7 @@ END
 expect 2 help config sesion <<END
 flosim help: there is no \`sesion\` in config; there are: scenario, leader, worker, session, model, dataset
 END
-for command in run leader worker submit partition check help; do
+for command in run leader worker submit partition check model help; do
     if ! "$flosim" "$command" --help | diff -q - <("$flosim" help "$command") >/dev/null; then
         echo "FAIL: flosim $command --help and flosim help $command differ"
         failures=$((failures + 1))
