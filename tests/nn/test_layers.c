@@ -361,6 +361,50 @@ Test(layers, carried_states_go_on_where_the_batch_before_ended)
     }
 }
 
+/* Dropout between layers comes from the seed, leaves evaluation alone, and its gradient knows what was dropped. */
+Test(layers, recurrent_dropout_repeats_with_its_seed)
+{
+    struct model *model = layer_model("4, 3", "lstm", "hidden: 6, layers: 2, dropout: 0.5, return: all");
+    struct model *plain = layer_model("4, 3", "lstm", "hidden: 6, layers: 2, return: all");
+    float params[1024], grads[1024], x[12], gx[12], gy[24], y[3][24];
+    struct workspace *ws;
+    struct rng rng;
+
+    rng_init(&rng, 3, "test", "", 0);
+    for (int i = 0; i < 12; i++)
+        x[i] = rng_uniform_between(&rng, -1, 1);
+    for (int i = 0; i < 24; i++)
+        gy[i] = rng_uniform_between(&rng, -1, 1);
+    model_init_params(model, 3, params);
+    cr_assert_eq(workspace_new(model, 1, true, &ws, NULL), OK);
+    for (uint64_t i = 0; i < 3; i++) {
+        rng_init(&rng, 3, "dropout", "", i / 2);
+        memcpy(y[i], model_forward(model, ws, params, x, 1, true, &rng), sizeof y[i]);
+    }
+    cr_assert(memcmp(y[0], y[1], sizeof y[0]) == 0, "one seed gave two results");
+    cr_assert(memcmp(y[0], y[2], sizeof y[0]) != 0, "nothing was dropped");
+    model_backward(model, ws, params, gy, grads, gx);
+    for (int i = 0; i < 12; i++) {
+        float kept = x[i];
+        double slope = 0;
+
+        for (int side = 1; side >= -1; side -= 2) {
+            x[i] = kept + (float)side / 32;
+            rng_init(&rng, 3, "dropout", "", 1);
+            slope += side * 16 * dot(model_forward(model, ws, params, x, 1, true, &rng), gy, 24);
+        }
+        x[i] = kept;
+        cr_assert_float_eq(slope, (double)gx[i], 1e-3, "x[%d]: slope %g, gradient %g", i, slope, (double)gx[i]);
+    }
+    memcpy(y[0], model_forward(model, ws, params, x, 1, false, NULL), sizeof y[0]);
+    workspace_free(ws);
+    cr_assert_eq(workspace_new(plain, 1, false, &ws, NULL), OK);
+    assert_close("evaluation", y[0], model_forward(plain, ws, params, x, 1, false, NULL), 24, 1e-6);
+    workspace_free(ws);
+    model_free(model);
+    model_free(plain);
+}
+
 Test(layers, a_nan_goes_through)
 {
     struct model *model = model_from_text("input: [1, 2, 2]\nlayers:\n  - {relu: {}}\n  - {maxpool2d: {kernel: 2}}\n"
