@@ -24,9 +24,9 @@ expect() {
 }
 
 # Every record of a network: its model folder.
-while read -r record folder; do
+while read -r record folder args; do
     if [ -e "$folder/model.yaml" ]; then
-        expect 0 '^within the tolerance of 0.001$' verify "$folder" "$vectors/model_$record.safetensors"
+        expect 0 '^within the tolerance of 0.001$' verify $args "$folder" "$vectors/model_$record.safetensors"
     else
         fail "$record: there is no $folder"
     fi

@@ -209,6 +209,8 @@ Test(model, shipped_models_have_their_papers_sizes)
         {"MLP_2NN", 199210, 784, 10, 2 * 198800},
         {"LogisticRegression", 610, 60, 10, 2 * 600},
         {"FedAT_CNN", 122570, 3072, 10, 2 * (884736 + 4718592 + 2359296 + 65536 + 640)},
+        {"CharLSTM", 819920, 80, 80, 0},
+        {"LSTM", 67330, 5, 2, 0},
         {"CNN_MNIST", 1663370, 784, 10, 2 * (627200 + 10035200 + 1605632 + 5120)},
         {"FEMNIST_CNN", 6603710, 784, 62, 2 * (627200 + 10035200 + 6422528 + 126976)},
     };
@@ -219,7 +221,8 @@ Test(model, shipped_models_have_their_papers_sizes)
         cr_assert_eq(model_layout(model)->num_parameters, models[i].parameters, "%s", models[i].name);
         cr_assert_eq(model_input_size(model), models[i].input);
         cr_assert_eq(model_output_size(model), models[i].output);
-        cr_assert_float_eq(model_flops_forward(model), models[i].flops, 0.5, "%s", models[i].name);
+        if (models[i].flops > 0)
+            cr_assert_float_eq(model_flops_forward(model), models[i].flops, 0.5, "%s", models[i].name);
         cr_assert_gt(model_flops_train(model), 1.9 * model_flops_forward(model));
         cr_assert_lt(model_flops_train(model), 3.0 * model_flops_forward(model));
         model_free(model);
