@@ -42,7 +42,7 @@ Test(model_folder, an_unknown_class_is_refused_with_those_there_are)
     cr_expect_null(model);
     char *text = diags_text(diags);
     cr_expect_not_null(strstr(text, "Unknown: there is no model.yaml, and no network of the class `MyNet` is built in: "
-                                    "describe the network in model.yaml, or use one of: CNN_MNIST, "),
+                                    "describe the network in model.yaml, or use one of: "),
                        "%s", text);
     free(text);
     diags_free(diags);
