@@ -112,11 +112,11 @@ static void check_way(const struct convolution *c, const struct conv2d_way *way,
     float *y = malloc(BLOCKS * c->y_size * sizeof *y), *gx = malloc(BLOCKS * c->x_size * sizeof *gx);
     float *dw = malloc(c->w_size * sizeof *dw);
 
-    way->forward(&c->g, kernels, BLOCKS, c->x, c->w, c->b, y, forward);
+    way->forward(&c->g, kernels, NULL, BLOCKS, c->x, c->w, c->b, y, forward);
     assert_close("y", y, c->y, BLOCKS * c->y_size, 1e-5);
-    way->weight_gradient(&c->g, kernels, BLOCKS, c->x, c->gy, dw, backward);
+    way->weight_gradient(&c->g, kernels, NULL, BLOCKS, c->x, c->gy, dw, backward);
     assert_close("dw", dw, c->dw, c->w_size, 1e-5);
-    way->input_gradient(&c->g, kernels, BLOCKS, c->gy, c->w, gx, backward);
+    way->input_gradient(&c->g, kernels, NULL, BLOCKS, c->gy, c->w, gx, backward);
     assert_close("gx", gx, c->gx, BLOCKS * c->x_size, 1e-5);
     free(forward), free(backward), free(y), free(gx), free(dw);
 }

@@ -186,7 +186,7 @@ static void forward(const struct layer *layer, const struct pass *pass)
     const struct args *args = layer->args;
 
     conv2d_choose(layer->state, pass->kernels)
-        ->forward(layer->state, pass->kernels, pass->num_blocks, pass->x, pass->params + layer->tensors[0],
+        ->forward(layer->state, pass->kernels, pass->team, pass->num_blocks, pass->x, pass->params + layer->tensors[0],
                   args->bias ? pass->params + layer->tensors[1] : NULL, pass->y, pass->scratch);
 }
 
@@ -207,13 +207,13 @@ static void backward(const struct layer *layer, const struct pass *pass)
     const struct conv2d_geometry *g = layer->state;
     const struct conv2d_way *way = conv2d_choose(g, pass->kernels);
 
-    way->weight_gradient(g, pass->kernels, pass->num_blocks, pass->x, pass->gy, pass->grads + layer->tensors[0],
-                         pass->scratch);
+    way->weight_gradient(g, pass->kernels, pass->team, pass->num_blocks, pass->x, pass->gy,
+                         pass->grads + layer->tensors[0], pass->scratch);
     if (args->bias)
         bias_gradient(g, pass, pass->grads + layer->tensors[1]);
     if (pass->gx)
-        way->input_gradient(g, pass->kernels, pass->num_blocks, pass->gy, pass->params + layer->tensors[0], pass->gx,
-                            pass->scratch);
+        way->input_gradient(g, pass->kernels, pass->team, pass->num_blocks, pass->gy, pass->params + layer->tensors[0],
+                            pass->gx, pass->scratch);
 }
 
 static void init(const struct layer *layer, uint64_t seed, float *values)

@@ -19,14 +19,14 @@ struct conv2d_way {
     size_t (*forward_scratch)(const struct conv2d_geometry *g);
     size_t (*backward_scratch)(const struct conv2d_geometry *g);
     /* x [num_blocks][C, H, W][LANES], w [O, K], b [O] or NULL, y [num_blocks][O, P][LANES]. */
-    void (*forward)(const struct conv2d_geometry *g, const struct kernels *kernels, int num_blocks, const float *x,
-                    const float *w, const float *b, float *y, float *scratch);
+    void (*forward)(const struct conv2d_geometry *g, const struct kernels *kernels, struct team *team, int num_blocks,
+                    const float *x, const float *w, const float *b, float *y, float *scratch);
     /* Fills dw [O, K]. */
-    void (*weight_gradient)(const struct conv2d_geometry *g, const struct kernels *kernels, int num_blocks,
-                            const float *x, const float *gy, float *dw, float *scratch);
+    void (*weight_gradient)(const struct conv2d_geometry *g, const struct kernels *kernels, struct team *team,
+                            int num_blocks, const float *x, const float *gy, float *dw, float *scratch);
     /* Fills gx. */
-    void (*input_gradient)(const struct conv2d_geometry *g, const struct kernels *kernels, int num_blocks,
-                           const float *gy, const float *w, float *gx, float *scratch);
+    void (*input_gradient)(const struct conv2d_geometry *g, const struct kernels *kernels, struct team *team,
+                           int num_blocks, const float *gy, const float *w, float *gx, float *scratch);
 };
 
 extern const struct conv2d_way conv2d_direct; /* register tiles straight from the image; nothing is unrolled */

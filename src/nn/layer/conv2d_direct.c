@@ -1,5 +1,9 @@
 /* Convolution without im2col: because LANES samples lie side by side, each tap of a window is one vector in the image
- * itself, whatever the stride. The tile kernel finds it through the table of tap offsets. */
+ * itself, whatever the stride. The tile kernel finds it through the table of tap offsets.
+ *
+ * The gradient of the input is a convolution too where the stride is 1: of the output's gradient, with the kernel
+ * turned around. Every value is then summed in registers and written once. Other strides spread the gradient instead.
+ */
 #include <string.h>
 
 #include "nn/layer/conv2d.h"
@@ -12,11 +16,53 @@ enum {
     SUMS_SIZE = TILE_MAX_ROWS * TAPS_PER_SUM * LANES,
     /* What is meant to stay in the first-level cache: 32 KiB or more on every processor of the last ten years. */
     CACHED_FLOATS = 6144,
+    /* Parts of an image that threads may share out. */
+    MAX_PARTS = 12,
+};
+
+/* One block's convolution, as all its parts see it. */
+struct convolution {
+    const struct conv2d_geometry *g;
+    const struct kernels *kernels;
+    struct tiling tiling; /* of output channels x one output line */
+    /* Weights: of output channel o and tap k at w[o * w_row + (sources ? sources[k] : k)]. */
+    const float *w, *b;
+    const int32_t *sources;
+    ptrdiff_t w_row;
+    float *packed; /* [O * K] */
+    const float *x;
+    float *y;
 };
 
 static size_t padding_scratch(const struct conv2d_geometry *g)
 {
     return conv2d_is_padded(g) ? conv2d_padded_size(g) : 0;
+}
+
+/* The convolution that takes gy to gx. Its tables are not filled. */
+static struct conv2d_geometry turned_around(const struct conv2d_geometry *g)
+{
+    struct conv2d_geometry t = {
+        .C = g->O,
+        .H = g->out_height,
+        .W = g->out_width,
+        .O = g->C,
+        .out_height = g->H,
+        .out_width = g->W,
+        .kernel = {g->kernel[0], g->kernel[1]},
+        .stride = {1, 1},
+        .padding = {g->kernel[0] - 1 - g->padding[0], g->kernel[1] - 1 - g->padding[1]},
+        .K = g->O * g->kernel[0] * g->kernel[1],
+    };
+
+    t.padded_height = t.H + 2 * t.padding[0];
+    t.padded_width = t.W + 2 * t.padding[1];
+    return t;
+}
+
+static bool can_turn_around(const struct conv2d_geometry *g)
+{
+    return g->stride[0] == 1 && g->stride[1] == 1 && g->padding[0] < g->kernel[0] && g->padding[1] < g->kernel[1];
 }
 
 static size_t forward_scratch(const struct conv2d_geometry *g)
@@ -26,9 +72,13 @@ static size_t forward_scratch(const struct conv2d_geometry *g)
 
 static size_t backward_scratch(const struct conv2d_geometry *g)
 {
-    size_t weights = (size_t)g->O * (size_t)g->K;
+    struct conv2d_geometry t = turned_around(g);
+    size_t weights = (size_t)g->O * (size_t)g->K, mine = padding_scratch(g), turned = padding_scratch(&t);
 
-    return (weights > SUMS_SIZE ? weights : SUMS_SIZE) + padding_scratch(g);
+    if (!can_turn_around(g))
+        return weights + mine;
+    turned += weights + 2 * (size_t)t.K; /* both tables of taps */
+    return turned > mine ? turned : mine;
 }
 
 static ptrdiff_t out_line(const struct conv2d_geometry *g)
@@ -41,12 +91,43 @@ static ptrdiff_t out_channel(const struct conv2d_geometry *g)
     return g->out_height * out_line(g);
 }
 
-static void forward(const struct conv2d_geometry *g, const struct kernels *kernels, int num_blocks, const float *x,
-                    const float *w, const float *b, float *y, float *scratch)
+static double flops_of_block(const struct conv2d_geometry *g)
 {
-    struct tiling tiling = tiling_choose(kernels, g->O, g->out_width);
-    ptrdiff_t x_line = (ptrdiff_t)g->stride[0] * g->padded_width * LANES;
-    float *packed = scratch, *padded = scratch + (ptrdiff_t)g->O * g->K;
+    return 2.0 * LANES * g->K * g->O * g->out_height * g->out_width;
+}
+
+/* Part: a row of tiles. As tiling_pack lays them out, TAPS_PER_PASS taps after another. */
+static void pack(const void *context, size_t part)
+{
+    const struct convolution *c = context;
+    int begin = tiling_begin(c->tiling.rows, c->tiling.row_tiles, (int)part);
+    int end = tiling_begin(c->tiling.rows, c->tiling.row_tiles, (int)part + 1), K = c->g->K;
+
+    for (int tap = 0; tap < K; tap += TAPS_PER_PASS) {
+        int length = K - tap < TAPS_PER_PASS ? K - tap : TAPS_PER_PASS;
+        float *out = c->packed + (ptrdiff_t)tap * c->g->O + (ptrdiff_t)begin * length;
+
+        for (int k = tap; k < tap + length; k++) {
+            const float *from = c->w + (c->sources ? c->sources[k] : k);
+
+            for (int o = begin; o < end; o++)
+                *out++ = from[o * c->w_row];
+        }
+    }
+}
+
+static int num_parts(const struct conv2d_geometry *g)
+{
+    return g->out_height < MAX_PARTS ? g->out_height : MAX_PARTS;
+}
+
+/* Part: some lines of the output. */
+static void convolve_lines(const void *context, size_t part)
+{
+    const struct convolution *c = context;
+    const struct conv2d_geometry *g = c->g;
+    int first = tiling_begin(g->out_height, num_parts(g), (int)part);
+    int end = tiling_begin(g->out_height, num_parts(g), (int)part + 1);
     struct product product = {
         .a_row = 1,
         .b_col = (ptrdiff_t)g->stride[1] * LANES,
@@ -55,27 +136,59 @@ static void forward(const struct conv2d_geometry *g, const struct kernels *kerne
     };
 
     for (int tap = 0; tap < g->K; tap += TAPS_PER_PASS) {
-        int length = g->K - tap < TAPS_PER_PASS ? g->K - tap : TAPS_PER_PASS;
-
-        tiling_pack(tiling, w + tap, g->K, 1, length, packed + (ptrdiff_t)tap * g->O);
-    }
-    for (int block = 0; block < num_blocks; block++) {
-        const float *from = conv2d_pad(g, x + (ptrdiff_t)block * g->C * g->H * g->W * LANES, padded);
-
-        for (int tap = 0; tap < g->K; tap += TAPS_PER_PASS) {
-            product.a = packed + (ptrdiff_t)tap * g->O;
-            product.b_offsets = g->tap_offsets + tap;
-            product.length = g->K - tap < TAPS_PER_PASS ? g->K - tap : TAPS_PER_PASS;
-            product.accumulate = tap > 0;
-            product.bias = tap > 0 ? NULL : b;
-            for (int h = 0; h < g->out_height; h++) {
-                product.b = from + h * x_line;
-                product.c = y + block * g->O * out_channel(g) + h * out_line(g);
-                product_run(kernels->product_table, tiling, &product, true);
-            }
+        product.a = c->packed + (ptrdiff_t)tap * g->O;
+        product.b_offsets = g->tap_offsets + tap;
+        product.length = g->K - tap < TAPS_PER_PASS ? g->K - tap : TAPS_PER_PASS;
+        product.accumulate = tap > 0;
+        product.bias = tap > 0 ? NULL : c->b;
+        for (int h = first; h < end; h++) {
+            product.b = c->x + (ptrdiff_t)h * g->stride[0] * g->padded_width * LANES;
+            product.c = c->y + h * out_line(g);
+            product_run(c->kernels->product_table, c->tiling, &product, true);
         }
     }
 }
+
+/* All blocks: x as in conv2d_way, `padded` for one of them. */
+static void convolve(struct convolution *c, struct team *team, int num_blocks, const float *x, float *padded)
+{
+    const struct conv2d_geometry *g = c->g;
+
+    team_run(team, (size_t)c->tiling.row_tiles, 20.0 * g->O * g->K, pack, c);
+    for (int block = 0; block < num_blocks; block++) {
+        c->x = conv2d_pad(g, x + (ptrdiff_t)block * g->C * g->H * g->W * LANES, padded);
+        team_run(team, (size_t)num_parts(g), flops_of_block(g), convolve_lines, c);
+        c->y += g->O * out_channel(g);
+    }
+}
+
+static void forward(const struct conv2d_geometry *g, const struct kernels *kernels, struct team *team, int num_blocks,
+                    const float *x, const float *w, const float *b, float *y, float *scratch)
+{
+    struct convolution c = {
+        .g = g,
+        .kernels = kernels,
+        .tiling = tiling_choose(kernels, g->O, g->out_width),
+        .w = w,
+        .b = b,
+        .w_row = g->K,
+        .packed = scratch,
+        .y = y,
+    };
+
+    convolve(&c, team, num_blocks, x, scratch + (ptrdiff_t)g->O * g->K);
+}
+
+/* The weight gradient of one block, as all its parts see it. */
+struct weights_job {
+    const struct conv2d_geometry *g;
+    const struct kernels *kernels;
+    struct tiling tiling; /* of output channels x taps */
+    int width, group;     /* taps of a tile, taps that are summed together: several tiles */
+    const float *x, *gy;
+    float *dw;
+    bool accumulate;
+};
 
 /* Output pixels at a time, so that what one row of tiles goes over again and again stays in the first-level cache. */
 static int pixels_at_a_time(const struct conv2d_geometry *g, int rows)
@@ -85,49 +198,93 @@ static int pixels_at_a_time(const struct conv2d_geometry *g, int rows)
     return pixels < 1 ? 1 : pixels > P ? P : pixels;
 }
 
-/* Sums [rows][cols][LANES] for output channels from `row` and taps from `tap`, over one block, in tiles of `width`. */
-static void correlate(const struct conv2d_geometry *g, const struct kernels *kernels, const float *x, const float *gy,
-                      int row, int rows, int tap, int cols, int width, float *sums)
+/* Sums [rows][cols][LANES] for output channels from `row` and taps from `tap`. */
+static void correlate(const struct weights_job *job, int row, int rows, int tap, int cols, float *sums)
 {
+    const struct conv2d_geometry *g = job->g;
     int P = g->out_height * g->out_width, step = pixels_at_a_time(g, rows);
-    struct correlation part = {.b = x, .a_row = out_channel(g), .d_row = (ptrdiff_t)cols * LANES};
+    struct correlation part = {.b = job->x, .a_row = out_channel(g), .d_row = (ptrdiff_t)cols * LANES};
 
     for (int pixel = 0; pixel < P; pixel += step) {
-        part.a = gy + row * out_channel(g) + (ptrdiff_t)pixel * LANES;
+        part.a = job->gy + row * out_channel(g) + (ptrdiff_t)pixel * LANES;
         part.b_offsets = g->pixel_offsets + pixel;
         part.length = P - pixel < step ? P - pixel : step;
         part.accumulate = pixel > 0;
-        for (int col = 0; col < cols; col += width) {
+        for (int col = 0; col < cols; col += job->width) {
             part.b_cols = g->tap_offsets + tap + col;
             part.d = sums + (ptrdiff_t)col * LANES;
-            (*kernels->correlation)[rows][cols - col < width ? cols - col : width](&part);
+            (*job->kernels->correlation)[rows][cols - col < job->width ? cols - col : job->width](&part);
         }
     }
 }
 
-static void weight_gradient(const struct conv2d_geometry *g, const struct kernels *kernels, int num_blocks,
-                            const float *x, const float *gy, float *dw, float *scratch)
+/* Part: a row of tiles. */
+static void correlate_rows(const void *context, size_t i)
 {
-    struct tiling tiling = tiling_choose(kernels, g->O, g->K);
-    int width = (g->K + tiling.col_tiles - 1) / tiling.col_tiles, group = TAPS_PER_SUM / width * width;
-    float *sums = scratch, *padded = scratch + SUMS_SIZE;
+    const struct weights_job *job = context;
+    int begin = tiling_begin(job->g->O, job->tiling.row_tiles, (int)i), K = job->g->K;
+    int rows = tiling_begin(job->g->O, job->tiling.row_tiles, (int)i + 1) - begin;
+    _Alignas(64) float sums[SUMS_SIZE];
 
-    for (int block = 0; block < num_blocks; block++, gy += g->O * out_channel(g)) {
-        const float *from = conv2d_pad(g, x + (ptrdiff_t)block * g->C * g->H * g->W * LANES, padded);
+    for (int tap = 0; tap < K; tap += job->group) {
+        int cols = K - tap < job->group ? K - tap : job->group;
 
-        for (int i = 0; i < tiling.row_tiles; i++) {
-            int row = tiling_begin(g->O, tiling.row_tiles, i), rows = tiling_begin(g->O, tiling.row_tiles, i + 1) - row;
-
-            for (int tap = 0; tap < g->K; tap += group) {
-                int cols = g->K - tap < group ? g->K - tap : group;
-
-                correlate(g, kernels, from, gy, row, rows, tap, cols, width, sums);
-                for (int r = 0; r < rows; r++)
-                    kernels->sum_lanes(sums + (ptrdiff_t)r * cols * LANES, (size_t)cols, block > 0,
-                                       dw + (ptrdiff_t)(row + r) * g->K + tap);
-            }
-        }
+        correlate(job, begin, rows, tap, cols, sums);
+        for (int r = 0; r < rows; r++)
+            job->kernels->sum_lanes(sums + (ptrdiff_t)r * cols * LANES, (size_t)cols, job->accumulate,
+                                    job->dw + (ptrdiff_t)(begin + r) * K + tap);
     }
+}
+
+static void weight_gradient(const struct conv2d_geometry *g, const struct kernels *kernels, struct team *team,
+                            int num_blocks, const float *x, const float *gy, float *dw, float *scratch)
+{
+    struct weights_job job = {.g = g, .kernels = kernels, .tiling = tiling_choose(kernels, g->O, g->K), .dw = dw};
+
+    job.width = (g->K + job.tiling.col_tiles - 1) / job.tiling.col_tiles;
+    job.group = TAPS_PER_SUM / job.width * job.width;
+    for (int block = 0; block < num_blocks; block++) {
+        job.x = conv2d_pad(g, x + (ptrdiff_t)block * g->C * g->H * g->W * LANES, scratch);
+        job.gy = gy + block * g->O * out_channel(g);
+        job.accumulate = block > 0;
+        team_run(team, (size_t)job.tiling.row_tiles, flops_of_block(g), correlate_rows, &job);
+    }
+}
+
+/* Taps of the convolution turned around: where they lie in the padded gy, and in w. */
+static void fill_taps(const struct conv2d_geometry *g, const struct conv2d_geometry *turned, int32_t *offsets,
+                      int32_t *sources)
+{
+    int taps = g->kernel[0] * g->kernel[1];
+
+    for (int o = 0; o < g->O; o++)
+        for (int kh = 0; kh < g->kernel[0]; kh++)
+            for (int kw = 0; kw < g->kernel[1]; kw++) {
+                *offsets++ = ((o * turned->padded_height + kh) * turned->padded_width + kw) * LANES;
+                *sources++ = o * g->K + taps - 1 - (kh * g->kernel[1] + kw);
+            }
+}
+
+static void gather_gradient(const struct conv2d_geometry *g, const struct kernels *kernels, struct team *team,
+                            int num_blocks, const float *gy, const float *w, float *gx, float *scratch)
+{
+    struct conv2d_geometry turned = turned_around(g);
+    int32_t *offsets = (int32_t *)scratch, *sources = offsets + turned.K;
+    float *packed = scratch + 2 * (ptrdiff_t)turned.K;
+    struct convolution c = {
+        .g = &turned,
+        .kernels = kernels,
+        .tiling = tiling_choose(kernels, turned.O, turned.out_width),
+        .w = w,
+        .sources = sources,
+        .w_row = g->kernel[0] * g->kernel[1],
+        .packed = packed,
+        .y = gx,
+    };
+
+    turned.tap_offsets = offsets;
+    fill_taps(g, &turned, offsets, sources);
+    convolve(&c, team, num_blocks, gy, packed + (ptrdiff_t)g->O * g->K);
 }
 
 /* One block: every output line spreads its gradient over the input lines under its windows, tap by tap. */
@@ -157,8 +314,8 @@ static void spread(const struct conv2d_geometry *g, const struct kernels *kernel
     }
 }
 
-static void input_gradient(const struct conv2d_geometry *g, const struct kernels *kernels, int num_blocks,
-                           const float *gy, const float *w, float *gx, float *scratch)
+static void spread_gradient(const struct conv2d_geometry *g, const struct kernels *kernels, int num_blocks,
+                            const float *gy, const float *w, float *gx, float *scratch)
 {
     struct tiling tiling = tiling_choose(kernels, g->C, g->out_width);
     int taps = g->kernel[0] * g->kernel[1];
@@ -175,6 +332,15 @@ static void input_gradient(const struct conv2d_geometry *g, const struct kernels
         if (conv2d_is_padded(g))
             conv2d_crop(g, padded, mine);
     }
+}
+
+static void input_gradient(const struct conv2d_geometry *g, const struct kernels *kernels, struct team *team,
+                           int num_blocks, const float *gy, const float *w, float *gx, float *scratch)
+{
+    if (can_turn_around(g))
+        gather_gradient(g, kernels, team, num_blocks, gy, w, gx, scratch);
+    else
+        spread_gradient(g, kernels, num_blocks, gy, w, gx, scratch);
 }
 
 const struct conv2d_way conv2d_direct = {

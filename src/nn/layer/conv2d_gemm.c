@@ -63,13 +63,13 @@ static void add_bias(const struct conv2d_geometry *g, const float *b, float *y)
             *y++ += b[o];
 }
 
-static void forward(const struct conv2d_geometry *g, const struct kernels *kernels, int num_blocks, const float *x,
-                    const float *w, const float *b, float *y, float *scratch)
+static void forward(const struct conv2d_geometry *g, const struct kernels *kernels, struct team *team, int num_blocks,
+                    const float *x, const float *w, const float *b, float *y, float *scratch)
 {
     int step = lines_per_part(g);
     float *columns = scratch, *padded = scratch + (ptrdiff_t)g->K * width(g, step);
 
-    (void)kernels;
+    (void)kernels, (void)team;
     for (int block = 0; block < num_blocks; block++, y += (ptrdiff_t)g->O * out_channel(g)) {
         const float *from = conv2d_pad(g, x + (ptrdiff_t)block * g->C * g->H * g->W * LANES, padded);
 
@@ -85,13 +85,13 @@ static void forward(const struct conv2d_geometry *g, const struct kernels *kerne
     }
 }
 
-static void weight_gradient(const struct conv2d_geometry *g, const struct kernels *kernels, int num_blocks,
-                            const float *x, const float *gy, float *dw, float *scratch)
+static void weight_gradient(const struct conv2d_geometry *g, const struct kernels *kernels, struct team *team,
+                            int num_blocks, const float *x, const float *gy, float *dw, float *scratch)
 {
     int step = lines_per_part(g);
     float *columns = scratch, *padded = scratch + (ptrdiff_t)g->K * width(g, step);
 
-    (void)kernels;
+    (void)kernels, (void)team;
     for (int block = 0; block < num_blocks; block++, gy += (ptrdiff_t)g->O * out_channel(g)) {
         const float *from = conv2d_pad(g, x + (ptrdiff_t)block * g->C * g->H * g->W * LANES, padded);
 
@@ -105,13 +105,13 @@ static void weight_gradient(const struct conv2d_geometry *g, const struct kernel
     }
 }
 
-static void input_gradient(const struct conv2d_geometry *g, const struct kernels *kernels, int num_blocks,
-                           const float *gy, const float *w, float *gx, float *scratch)
+static void input_gradient(const struct conv2d_geometry *g, const struct kernels *kernels, struct team *team,
+                           int num_blocks, const float *gy, const float *w, float *gx, float *scratch)
 {
     int step = lines_per_part(g);
     float *columns = scratch, *padded = scratch + (ptrdiff_t)g->K * width(g, step);
 
-    (void)kernels;
+    (void)kernels, (void)team;
     for (int block = 0; block < num_blocks; block++, gy += (ptrdiff_t)g->O * out_channel(g)) {
         float *mine = gx + (ptrdiff_t)block * g->C * g->H * g->W * LANES;
         float *to = conv2d_is_padded(g) ? padded : mine;
