@@ -99,6 +99,7 @@ static void evaluate_chunk(struct crew *crew, size_t i)
     size_t count = left < job->chunk ? left : job->chunk, rows = model_output_rows(job->model);
     const float *y;
 
+    workspace_reset(crew->ws); /* what came before depends on the threads */
     job->source->fetch(job->source->context, first, count, crew->batch.x, crew->batch.labels, crew->batch.values);
     y = model_forward(job->model, crew->ws, (float *)job->params, crew->batch.x, (int)count, false, NULL);
     job->loss->evaluate(y, batch_targets(&crew->batch, job->model, job->loss, job->source->has_values, (int)count),

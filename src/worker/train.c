@@ -74,11 +74,26 @@ static bool limit_reached(const struct training *t)
     return stopwatch_limit_reached(&t->work.watch, &t->request->limit, t->mini_batches);
 }
 
+/* A new order of the items; returns how many take part. Where states are carried from batch to batch, sample j of
+ * batch k + 1 follows sample j of batch k: item j * steps + k; what fills no batch is left out. */
+static size_t order_items(struct training *t, struct rng *shuffle)
+{
+    size_t n = t->work.data.num_train, batch = (size_t)t->work.batch, steps = n / batch;
+
+    if (!model_carries(t->work.model)) {
+        rng_shuffle_u32(shuffle, t->order, n);
+        return n;
+    }
+    workspace_reset(t->steps.ws);
+    for (size_t i = 0; i < steps * batch; i++)
+        t->order[i] = (uint32_t)(i % batch * steps + i / batch);
+    return steps * batch;
+}
+
 static int run_epoch(struct training *t, struct rng *shuffle, struct error *err)
 {
-    size_t n = t->work.data.num_train, batch = (size_t)t->work.batch;
+    size_t n = order_items(t, shuffle), batch = (size_t)t->work.batch;
 
-    rng_shuffle_u32(shuffle, t->order, n);
     t->sums = (struct loss_sums){0};
     for (size_t first = 0; first < n; first += batch) {
         run_mini_batch(t, first, n - first < batch ? n - first : batch);
