@@ -5,8 +5,8 @@
 
 Run it in the build folder. Short runs of both sides alternate, with the same environment (one thread, jemalloc preloaded,
 since glibc's malloc costs PyTorch up to five times its time), and the table holds medians: a shared machine drifts, so
-only paired ratios count. Without --kernels both sets are measured: avx2 with OPENBLAS_CORETYPE=Haswell, avx512 with
-OpenBLAS' own choice. Prints that it is skipped where PyTorch, torchvision or jemalloc are missing."""
+only paired ratios count. Without --kernels both sets are measured: avx2 with OPENBLAS_CORETYPE=Haswell and PyTorch
+held to AVX2 too (its oneDNN would take AVX-512 whatever OpenBLAS does), avx512 with everybody's own choice. Prints that it is skipped where PyTorch, torchvision or jemalloc are missing."""
 import argparse
 import glob
 import os
@@ -17,8 +17,10 @@ import sys
 import time
 
 ENVIRONMENTS = {
-    "avx2": {"OPENBLAS_CORETYPE": "Haswell", "ATEN_CPU_CAPABILITY": "avx2", "FLOSIM_KERNELS": "avx2"},
-    "avx512": {"OPENBLAS_CORETYPE": None, "ATEN_CPU_CAPABILITY": None, "FLOSIM_KERNELS": "avx512"},
+    "avx2": {"OPENBLAS_CORETYPE": "Haswell", "ATEN_CPU_CAPABILITY": "avx2",
+             "ONEDNN_MAX_CPU_ISA": "AVX2", "FLOSIM_KERNELS": "avx2"},
+    "avx512": {"OPENBLAS_CORETYPE": None, "ATEN_CPU_CAPABILITY": None,
+               "ONEDNN_MAX_CPU_ISA": None, "FLOSIM_KERNELS": "avx512"},
 }
 SETTINGS = [
     ("LeNet5", "sgd", 32), ("LeNet5", "adam", 16), ("FedAT_CNN", "adam", 32), ("MLP_200", "sgd", 32),
