@@ -102,8 +102,9 @@ float *workspace_gradient(struct workspace *ws);
 const float *model_forward(const struct model *model, struct workspace *ws, float *params, const float *x, int N,
                            bool training, struct rng *rng);
 
-/* Gradients of the last model_forward(training = true): gy [N, output_size] is the gradient of the loss with respect to
- * its result; fills grads [num_parameters] (overwrites). gx [N, input_size] is filled unless NULL. */
+/* Gradients of the last model_forward, in whose mode the layers are (the workspace was made with `train`): gy [N,
+ * output_size] is the gradient of the loss with respect to its result; fills grads [num_parameters] (overwrites). gx
+ * [N, input_size] is filled unless NULL. */
 void model_backward(const struct model *model, struct workspace *ws, const float *params, const float *gy, float *grads,
                     float *gx);
 

@@ -76,7 +76,8 @@ struct workspace {
     size_t carry_floats;
     size_t bytes;
     int max_batch, num_blocks; /* num_blocks: what one pass holds */
-    int N;                     /* of the last forward */
+    int N;                     /* of the last forward, as the next */
+    bool training;
     bool train;
 };
 

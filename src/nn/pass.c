@@ -66,6 +66,7 @@ const float *model_forward(const struct model *model, struct workspace *ws, floa
         forward_part(model, ws, params, x + (size_t)n * model_input_size(model), N - n < most ? N - n : most, training,
                      rng, ws->logits + (size_t)n * model_output_size(model));
     ws->N = N;
+    ws->training = training;
     return ws->logits;
 }
 
@@ -94,7 +95,7 @@ void model_backward(const struct model *model, struct workspace *ws, const float
     assert(ws->train && ws->N > 0);
     pass.params = (float *)params; /* backward only reads it */
     pass.grads = grads;
-    pass.training = true;
+    pass.training = ws->training;
     ws->kernels->gather(gy, (size_t)ws->N, O, O, ws->nodes[last].gy);
     for (size_t i = model->num_nodes; i-- > 0;)
         backward_node(&model->nodes[i], &ws->nodes[i], gx || model->nodes[i].wants_gx, &pass);

@@ -84,6 +84,14 @@ float *vector_floats(const struct vector *vector, const char *name)
     const struct safetensors_tensor *tensor = vector_tensor(vector, name);
     float *values = malloc(tensor->bytes.size + 1);
 
+    if (strcmp(tensor->dtype, "I64") == 0) { /* a buffer that counts */
+        int32_t *counts = vector_labels(vector, name);
+
+        for (size_t i = 0; i < tensor->bytes.size / sizeof(int64_t); i++)
+            values[i] = (float)counts[i];
+        free(counts);
+        return values;
+    }
     cr_assert_str_eq(tensor->dtype, "F32");
     memcpy(values, tensor->bytes.data, tensor->bytes.size);
     return values;

@@ -293,6 +293,7 @@ static void sgd(const struct sgd_step *s, size_t n, float *p, const float *g, fl
 }
 
 #include "nn/kernels/cells_body.h"
+#include "nn/kernels/pointwise_body.h"
 
 const struct kernels KERNELS = {
     .name = KERNELS_NAME,
@@ -310,6 +311,20 @@ const struct kernels KERNELS = {
     .gather = gather,
     .scatter = scatter,
     .cells = &cells,
+    .turn = turn,
+    .pool_mean = pool_mean,
+    .pool_mean_backward = pool_mean_backward,
+    .moments = moments,
+    .moments_backward = moments_backward,
+    .affine = affine,
+    .affine_backward = affine_backward,
+    .activate = {activate_relu6, activate_leaky_relu, activate_gelu, activate_tanh, activate_sigmoid},
+    .activate_backward = {activate_backward_relu6, activate_backward_leaky_relu, activate_backward_gelu,
+                          activate_backward_tanh, activate_backward_sigmoid},
+    .softmax = softmax,
+    .softmax_backward = softmax_backward,
+    .log_softmax = log_softmax,
+    .log_softmax_backward = log_softmax_backward,
     .adam = adam,
     .sgd = sgd,
 };

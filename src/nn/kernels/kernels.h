@@ -51,6 +51,16 @@ struct pool_window {
     ptrdiff_t line;    /* from one image row to the next */
 };
 
+/* Activations whose every value depends on one value. `argument`: the slope of leaky_relu. */
+enum activation {
+    ACTIVATION_RELU6,
+    ACTIVATION_LEAKY_RELU,
+    ACTIVATION_GELU,
+    ACTIVATION_TANH,
+    ACTIVATION_SIGMOID,
+    NUM_ACTIVATIONS
+};
+
 struct adam_step {
     float beta1, beta2, rest1, rest2, eps, weight_decay; /* rest = 1 - beta, rounded once */
     float step_size;                                     /* lr / (1 - beta1^t) */
@@ -88,6 +98,31 @@ struct kernels {
      * sample are set to 0. `stride` is the distance between samples, at least `size`. */
     void (*gather)(const float *x, size_t N, size_t size, size_t stride, float *blocks);
     void (*scatter)(const float *blocks, size_t N, size_t size, size_t stride, float *x);
+    /* num_vectors vectors of LANES, in_stride floats apart, into out [LANES][num_vectors] with rows out_stride apart.
+     */
+    void (*turn)(const float *in, size_t in_stride, size_t num_vectors, float *out, size_t out_stride);
+    /* y = the mean over a window: scale * its sum. */
+    void (*pool_mean)(const float *x, struct pool_window window, float scale, float *y);
+    /* gx of the window += scale * gy. */
+    void (*pool_mean_backward)(struct pool_window window, float scale, const float *gy, float *gx);
+    /* Lane by lane over num_vectors: sums[0..LANES) += x - shift, sums[LANES..) += (x - shift)^2. */
+    void (*moments)(const float *x, float shift, size_t num_vectors, float *sums);
+    /* The same: sums[0..LANES) += gy, sums[LANES..) += gy * (x - shift). */
+    void (*moments_backward)(const float *gy, const float *x, float shift, size_t num_vectors, float *sums);
+    /* y = scale * x + shift, with `scale` and `shift` by lane [LANES]; y may be x. */
+    void (*affine)(const float *x, const float *scale, const float *shift, size_t num_vectors, float *y);
+    /* gx = a * gy + b * x + c, all by lane [LANES]; gx may be gy. */
+    void (*affine_backward)(const float *gy, const float *x, const float *a, const float *b, const float *c,
+                            size_t num_vectors, float *gx);
+    /* By enum activation; n floats, a multiple of LANES. y may be x, gx may be gy. `backward` gets y, or x where
+     * activation_reads_x says so. */
+    void (*activate[NUM_ACTIVATIONS])(const float *x, float argument, size_t n, float *y);
+    void (*activate_backward[NUM_ACTIVATIONS])(const float *xy, const float *gy, float argument, size_t n, float *gx);
+    /* Over D vectors that lie side by side, lane by lane: y = softmax of x. */
+    void (*softmax)(const float *x, size_t D, float *y);
+    void (*softmax_backward)(const float *y, const float *gy, size_t D, float *gx);
+    void (*log_softmax)(const float *x, size_t D, float *y);
+    void (*log_softmax_backward)(const float *y, const float *gy, size_t D, float *gx);
 
     const struct cell_kernels *cells; /* cells.h */
 

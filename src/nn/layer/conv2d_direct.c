@@ -39,6 +39,12 @@ static size_t padding_scratch(const struct conv2d_geometry *g)
     return conv2d_is_padded(g) ? conv2d_padded_size(g) : 0;
 }
 
+/* From the first tap of a kernel to its last. */
+static int reach(const struct conv2d_geometry *g, int i)
+{
+    return g->dilation[i] * (g->kernel[i] - 1);
+}
+
 /* The convolution that takes gy to gx. Its tables are not filled. */
 static struct conv2d_geometry turned_around(const struct conv2d_geometry *g)
 {
@@ -51,7 +57,11 @@ static struct conv2d_geometry turned_around(const struct conv2d_geometry *g)
         .out_width = g->W,
         .kernel = {g->kernel[0], g->kernel[1]},
         .stride = {1, 1},
-        .padding = {g->kernel[0] - 1 - g->padding[0], g->kernel[1] - 1 - g->padding[1]},
+        .padding = {reach(g, 0) - g->padding[0], reach(g, 1) - g->padding[1]},
+        .dilation = {g->dilation[0], g->dilation[1]},
+        .groups = g->groups,
+        .x_block = g->y_block,
+        .y_block = g->x_block,
         .K = g->O * g->kernel[0] * g->kernel[1],
     };
 
@@ -62,7 +72,7 @@ static struct conv2d_geometry turned_around(const struct conv2d_geometry *g)
 
 static bool can_turn_around(const struct conv2d_geometry *g)
 {
-    return g->stride[0] == 1 && g->stride[1] == 1 && g->padding[0] < g->kernel[0] && g->padding[1] < g->kernel[1];
+    return g->stride[0] == 1 && g->stride[1] == 1 && g->padding[0] <= reach(g, 0) && g->padding[1] <= reach(g, 1);
 }
 
 static size_t forward_scratch(const struct conv2d_geometry *g)
@@ -156,9 +166,9 @@ static void convolve(struct convolution *c, struct team *team, int num_blocks, c
 
     team_run(team, (size_t)c->tiling.row_tiles, 20.0 * g->O * g->K, pack, c);
     for (int block = 0; block < num_blocks; block++) {
-        c->x = conv2d_pad(g, x + (ptrdiff_t)block * g->C * g->H * g->W * LANES, padded);
+        c->x = conv2d_pad(g, x + block * g->x_block, padded);
         team_run(team, (size_t)num_parts(g), flops_of_block(g), convolve_lines, c);
-        c->y += g->O * out_channel(g);
+        c->y += g->y_block;
     }
 }
 
@@ -244,8 +254,8 @@ static void weight_gradient(const struct conv2d_geometry *g, const struct kernel
     job.width = (g->K + job.tiling.col_tiles - 1) / job.tiling.col_tiles;
     job.group = TAPS_PER_SUM / job.width * job.width;
     for (int block = 0; block < num_blocks; block++) {
-        job.x = conv2d_pad(g, x + (ptrdiff_t)block * g->C * g->H * g->W * LANES, scratch);
-        job.gy = gy + block * g->O * out_channel(g);
+        job.x = conv2d_pad(g, x + block * g->x_block, scratch);
+        job.gy = gy + block * g->y_block;
         job.accumulate = block > 0;
         team_run(team, (size_t)job.tiling.row_tiles, flops_of_block(g), correlate_rows, &job);
     }
@@ -260,7 +270,9 @@ static void fill_taps(const struct conv2d_geometry *g, const struct conv2d_geome
     for (int o = 0; o < g->O; o++)
         for (int kh = 0; kh < g->kernel[0]; kh++)
             for (int kw = 0; kw < g->kernel[1]; kw++) {
-                *offsets++ = ((o * turned->padded_height + kh) * turned->padded_width + kw) * LANES;
+                *offsets++ =
+                    ((o * turned->padded_height + kh * g->dilation[0]) * turned->padded_width + kw * g->dilation[1]) *
+                    LANES;
                 *sources++ = o * g->K + taps - 1 - (kh * g->kernel[1] + kw);
             }
 }
@@ -307,7 +319,7 @@ static void spread(const struct conv2d_geometry *g, const struct kernels *kernel
         product.b = gy + h * out_line(g);
         for (int kh = 0; kh < g->kernel[0]; kh++)
             for (int kw = 0; kw < g->kernel[1]; kw++) {
-                product.c = gx + (h * g->stride[0] + kh) * line + (ptrdiff_t)kw * LANES;
+                product.c = gx + h * g->stride[0] * line + g->tap_offsets[kh * g->kernel[1] + kw];
                 product_run(kernels->product_step, tiling, &product, true);
                 product.a += (ptrdiff_t)g->C * g->O;
             }
@@ -324,11 +336,11 @@ static void spread_gradient(const struct conv2d_geometry *g, const struct kernel
     for (int tap = 0; tap < taps; tap++)
         tiling_pack(tiling, w + tap, taps, g->K, g->O, packed + (ptrdiff_t)tap * g->C * g->O);
     for (int block = 0; block < num_blocks; block++) {
-        float *mine = gx + (ptrdiff_t)block * g->C * g->H * g->W * LANES;
+        float *mine = gx + block * g->x_block;
         float *to = conv2d_is_padded(g) ? padded : mine;
 
         memset(to, 0, conv2d_padded_size(g) * sizeof *to);
-        spread(g, kernels, tiling, packed, gy + block * g->O * out_channel(g), to);
+        spread(g, kernels, tiling, packed, gy + block * g->y_block, to);
         if (conv2d_is_padded(g))
             conv2d_crop(g, padded, mine);
     }

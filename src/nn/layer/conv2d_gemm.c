@@ -70,8 +70,8 @@ static void forward(const struct conv2d_geometry *g, const struct kernels *kerne
     float *columns = scratch, *padded = scratch + (ptrdiff_t)g->K * width(g, step);
 
     (void)kernels, (void)team;
-    for (int block = 0; block < num_blocks; block++, y += (ptrdiff_t)g->O * out_channel(g)) {
-        const float *from = conv2d_pad(g, x + (ptrdiff_t)block * g->C * g->H * g->W * LANES, padded);
+    for (int block = 0; block < num_blocks; block++, y += g->y_block) {
+        const float *from = conv2d_pad(g, x + block * g->x_block, padded);
 
         for (int h = 0; h < g->out_height; h += step) {
             int lines = g->out_height - h < step ? g->out_height - h : step;
@@ -92,8 +92,8 @@ static void weight_gradient(const struct conv2d_geometry *g, const struct kernel
     float *columns = scratch, *padded = scratch + (ptrdiff_t)g->K * width(g, step);
 
     (void)kernels, (void)team;
-    for (int block = 0; block < num_blocks; block++, gy += (ptrdiff_t)g->O * out_channel(g)) {
-        const float *from = conv2d_pad(g, x + (ptrdiff_t)block * g->C * g->H * g->W * LANES, padded);
+    for (int block = 0; block < num_blocks; block++, gy += g->y_block) {
+        const float *from = conv2d_pad(g, x + block * g->x_block, padded);
 
         for (int h = 0; h < g->out_height; h += step) {
             int lines = g->out_height - h < step ? g->out_height - h : step;
@@ -112,8 +112,8 @@ static void input_gradient(const struct conv2d_geometry *g, const struct kernels
     float *columns = scratch, *padded = scratch + (ptrdiff_t)g->K * width(g, step);
 
     (void)kernels, (void)team;
-    for (int block = 0; block < num_blocks; block++, gy += (ptrdiff_t)g->O * out_channel(g)) {
-        float *mine = gx + (ptrdiff_t)block * g->C * g->H * g->W * LANES;
+    for (int block = 0; block < num_blocks; block++, gy += g->y_block) {
+        float *mine = gx + block * g->x_block;
         float *to = conv2d_is_padded(g) ? padded : mine;
 
         memset(to, 0, conv2d_padded_size(g) * sizeof *to);
