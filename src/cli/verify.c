@@ -4,6 +4,10 @@
 
 #include "cli/model.h"
 
+/* What is nothing but rounding, such as the mean of what a normalisation has centred, has no relative deviation: values
+ * below this are compared as if they were as large. */
+#define DEVIATION_FLOOR 1e-3
+
 static void note(struct deviation *deviation, const char *tensor, double off)
 {
     deviation->tensors++;
@@ -15,12 +19,12 @@ static void note(struct deviation *deviation, const char *tensor, double off)
 
 void deviation_add_value(struct deviation *deviation, const char *tensor, double found, double expected)
 {
-    note(deviation, tensor, fabs(found - expected) / fmax(fabs(expected), 1e-30));
+    note(deviation, tensor, fabs(found - expected) / fmax(fabs(expected), DEVIATION_FLOOR));
 }
 
 void deviation_add(struct deviation *deviation, const char *tensor, const float *found, const float *expected, size_t n)
 {
-    double largest = 1e-30, off = 0;
+    double largest = DEVIATION_FLOOR, off = 0;
 
     for (size_t i = 0; i < n; i++) {
         double difference = fabs((double)found[i] - (double)expected[i]);

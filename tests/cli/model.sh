@@ -32,20 +32,15 @@ while read -r record folder args; do
     fi
 done <tests/cli/model/records
 
-# Every record of a part whose kind there is.
-groups=$("$flosim" help network conv2d | grep -c groups)
+# MobileNetV2's training at a batch of 8 is chaotic in float32: PyTorch's own float64 ends 8 % away in the second loss. What
+# can be held is the output before any step and what the first step starts from.
+mobilenet=$vectors/model_mobilenetv2_w025.safetensors
+found=$("$flosim" model verify tests/cli/model/MobileNet_w025 "$mobilenet")
+awk '/^outputs/ {found = 1; if ($4 > 1e-4) exit 1} END {exit !found}' <<<"$found" || fail "MobileNetV2: $found"
+
+# Every record of a part.
 for record in "$vectors"/{layer,loss,optim}_*.safetensors; do
-    if [ "$groups" -eq 0 ] && [[ $record == *conv_depthwise* || $record == *conv_groups* ]]; then
-        echo "not in this version: ${record##*/}"
-        continue
-    fi
-    found=$("$flosim" model verify --layer "$record" 2>&1)
-    status=$?
-    if [ "$status" -eq 2 ] && grep -q 'which there is not$' <<<"$found"; then
-        echo "not in this version: ${record##*/}"
-    elif [ "$status" -ne 0 ]; then
-        fail "$record: exit code $status: $found"
-    fi
+    found=$("$flosim" model verify --layer "$record" 2>&1) || fail "$record: $found"
 done
 
 # Another network's record does not fit; a tighter tolerance than float32 has is not kept.
