@@ -74,6 +74,34 @@ static void read_data_keys(const struct scenario_reading *r, struct yaml_node se
     diags_free(quiet);
 }
 
+/* Where it is found, as an absolute path, so that the resolved scenario finds it from anywhere; else as it is. */
+static void find_file(const struct scenario *scenario, char **path)
+{
+    char *found = *path ? scenario_find(scenario, *path) : NULL, *absolute = found ? realpath(found, NULL) : NULL;
+
+    free(found);
+    if (!absolute)
+        return;
+    free(*path);
+    *path = absolute;
+}
+
+static void find_files(const struct scenario *scenario, const struct param_table *table, void *keys)
+{
+    for (size_t i = 0; i < table->num_rows; i++) {
+        const struct param *row = &table->rows[i];
+        void *at = (char *)keys + row->offset;
+
+        if (!(row->flags & PARAM_FILE))
+            continue;
+        if (row->type == PARAM_STRING)
+            find_file(scenario, at);
+        else
+            for (size_t k = 0; k < ((struct string_list *)at)->n; k++)
+                find_file(scenario, &((struct string_list *)at)->items[k]);
+    }
+}
+
 static void read_data(const struct scenario_reading *r)
 {
     struct data_plan *data = &r->scenario->data;
@@ -94,6 +122,7 @@ static void read_data(const struct scenario_reading *r)
         return;
     }
     read_data_keys(r, section);
+    find_files(r->scenario, &data->table.table, data->keys);
     data->source_args = (const char *)data->keys + data->table.at[1];
     data->scheme_args = (const char *)data->keys + data->table.at[2];
     data->usable = diags_errors(r->diags) == before;

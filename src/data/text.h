@@ -32,7 +32,7 @@ extern const char *const text_unit_names[], *const text_predict_names[];
     {.name = "predict", .type = PARAM_CHOICE, .offset = base + offsetof(struct text_args, predict),                    \
      .fallback = "next", .choices = text_predict_names,                                                                \
      .help = "The token after the window, or for all tokens of it the one after each."},                               \
-    {.name = "vocabulary", .type = PARAM_STRING, .offset = base + offsetof(struct text_args, vocabulary),              \
+    {.name = "vocabulary", .type = PARAM_STRING, .flags = PARAM_FILE, .offset = base + offsetof(struct text_args, vocabulary),              \
      .help = "File of one token a line: read where it exists, else written from the training text."},                  \
     {.name = "max_vocabulary", .type = PARAM_INT, .offset = base + offsetof(struct text_args, max_vocabulary),         \
      .fallback = "65536", .min = 2, .max = 65536,                                                                      \

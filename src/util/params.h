@@ -56,6 +56,7 @@ enum param_flags {
     PARAM_NO_EFFECT = 2, /* a known key of Flotilla that does nothing here: setting it to anything but its default warns */
     PARAM_OURS = 4,     /* not a key of Flotilla 1.0; shown as such in the reference */
     PARAM_NOT_YET = 8,  /* what `help` says is still to come: the same warning, "in this version" */
+    PARAM_FILE = 16,    /* names files or folders: a scenario looks for them beside itself first */
 };
 
 /* Limits for `min` and `max`: an open end, and "more than zero". */

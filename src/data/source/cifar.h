@@ -15,7 +15,7 @@ struct cifar_args {
 
 // clang-format off
 #define CIFAR_ROWS(folder, train_names, validation_names)                                                              \
-    {.name = "path", .type = PARAM_STRING, .offset = offsetof(struct cifar_args, path), .flags = PARAM_REQUIRED,       \
+    {.name = "path", .type = PARAM_STRING, .offset = offsetof(struct cifar_args, path), .flags = PARAM_REQUIRED | PARAM_FILE,       \
      .help = "Folder of the binary version's files, " folder " (.gz or plain)."},                                      \
     {.name = "train", .type = PARAM_STRINGS, .offset = offsetof(struct cifar_args, train), .fallback = train_names,    \
      .help = "Its files with training images."},                                                                       \

@@ -10,9 +10,9 @@ struct args {
 
 // clang-format off
 static const struct param rows[] = {
-    {.name = "train", .type = PARAM_STRING, .offset = offsetof(struct args, train), .flags = PARAM_REQUIRED,
+    {.name = "train", .type = PARAM_STRING, .offset = offsetof(struct args, train), .flags = PARAM_REQUIRED | PARAM_FILE,
      .help = "CSV file, .gz or plain."},
-    {.name = "validation", .type = PARAM_STRING, .offset = offsetof(struct args, validation),
+    {.name = "validation", .type = PARAM_STRING, .flags = PARAM_FILE, .offset = offsetof(struct args, validation),
      .help = "The same for validation; default: a part of the training file."},
     {.name = "validation_fraction", .type = PARAM_FRACTION, .offset = offsetof(struct args, validation_fraction),
      .fallback = "0.1", .min = 0, .max = 0.9,

@@ -16,7 +16,7 @@ struct args {
 /* mean and std are those of the training pixels scaled to 0..1. */
 // clang-format off
 static const struct param rows[] = {
-    {.name = "path", .type = PARAM_STRING, .offset = offsetof(struct args, path),
+    {.name = "path", .type = PARAM_STRING, .flags = PARAM_FILE, .offset = offsetof(struct args, path),
      .fallback = "/usr/share/datasets/fashion-mnist",
      .help = "Folder of the four IDX files (train-images-idx3-ubyte and so on, .gz or plain)."},
     TRANSFORM_ROWS(offsetof(struct args, transform), "0.2860", "0.3530", "2"),

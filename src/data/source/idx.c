@@ -18,12 +18,12 @@ struct args {
 // clang-format off
 static const struct param rows[] = {
     {.name = "train_images", .type = PARAM_STRING, .offset = offsetof(struct args, train_images),
-     .flags = PARAM_REQUIRED, .help = "IDX file of the training images, .gz or plain."},
-    {.name = "train_labels", .type = PARAM_STRING, .offset = offsetof(struct args, train_labels),
+     .flags = PARAM_REQUIRED | PARAM_FILE, .help = "IDX file of the training images, .gz or plain."},
+    {.name = "train_labels", .type = PARAM_STRING, .flags = PARAM_FILE, .offset = offsetof(struct args, train_labels),
      .help = "Its labels; default: the same name with `labels` for `images` and `idx1` for `idx3`."},
-    {.name = "validation_images", .type = PARAM_STRING, .offset = offsetof(struct args, validation_images),
+    {.name = "validation_images", .type = PARAM_STRING, .flags = PARAM_FILE, .offset = offsetof(struct args, validation_images),
      .help = "IDX file of the validation images; default: no validation set."},
-    {.name = "validation_labels", .type = PARAM_STRING, .offset = offsetof(struct args, validation_labels),
+    {.name = "validation_labels", .type = PARAM_STRING, .flags = PARAM_FILE, .offset = offsetof(struct args, validation_labels),
      .help = "Its labels; found by name like those of the training images."},
     {.name = "classes", .type = PARAM_INT, .offset = offsetof(struct args, classes), .fallback = "0",
      .min = 0, .max = DATA_MAX_CLASSES, .help = "Number of classes; 0: the largest training label + 1."},

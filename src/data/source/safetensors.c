@@ -14,10 +14,10 @@ struct args {
 
 // clang-format off
 static const struct param rows[] = {
-    {.name = "train", .type = PARAM_STRING, .offset = offsetof(struct args, train), .flags = PARAM_REQUIRED,
+    {.name = "train", .type = PARAM_STRING, .offset = offsetof(struct args, train), .flags = PARAM_REQUIRED | PARAM_FILE,
      .help = "safetensors file with x [n, ...], y [n] or [n, targets] (whole numbers are labels, floats values) and "
              "perhaps group [n]."},
-    {.name = "validation", .type = PARAM_STRING, .offset = offsetof(struct args, validation),
+    {.name = "validation", .type = PARAM_STRING, .flags = PARAM_FILE, .offset = offsetof(struct args, validation),
      .help = "The same for validation; default: no validation set."},
     {.name = "classes", .type = PARAM_INT, .offset = offsetof(struct args, classes), .fallback = "0",
      .min = 0, .max = DATA_MAX_CLASSES,

@@ -10,10 +10,10 @@ struct args {
 
 // clang-format off
 static const struct param rows[] = {
-    {.name = "train", .type = PARAM_STRINGS, .offset = offsetof(struct args, train), .flags = PARAM_REQUIRED,
+    {.name = "train", .type = PARAM_STRINGS, .offset = offsetof(struct args, train), .flags = PARAM_REQUIRED | PARAM_FILE,
      .help = "Text files: .tsv has `client<TAB>text` lines, .json is LEAF's, others are plain; .gz too. A folder holds "
              "one file a client."},
-    {.name = "validation", .type = PARAM_STRINGS, .offset = offsetof(struct args, validation),
+    {.name = "validation", .type = PARAM_STRINGS, .flags = PARAM_FILE, .offset = offsetof(struct args, validation),
      .help = "The same for validation; default: a part of the training text."},
     {.name = "validation_fraction", .type = PARAM_FRACTION, .offset = offsetof(struct args, validation_fraction),
      .fallback = "0.1", .min = 0, .max = 0.9,
