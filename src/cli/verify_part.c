@@ -246,7 +246,7 @@ static int run_layer(struct layer_run *run, struct comparison *out, struct error
         status = each_tensor(run, "param", 0, true, run->params, NULL, NULL, err);
     if (!status)
         status = forward(run, output, err);
-    if (!status && run->training) /* in evaluation mode there is no backward pass here */
+    if (!status)
         status = backward(run, gradients, err);
     return status ? status : each_tensor(run, "after", TENSOR_BUFFER, false, NULL, run->params, buffers, err);
 }
