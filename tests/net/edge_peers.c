@@ -52,7 +52,7 @@ static void begin_merge(void *context, struct edge_reply *reply)
     if (++crowd.alive > crowd.peak)
         crowd.peak = crowd.alive;
     loop_timer_init(&merge->timer, end_merge);
-    loop_timer_set(crowd.stand.loop, &merge->timer, 3000000, NULL);
+    loop_timer_set(crowd.stand.loop, &merge->timer, 20000000, NULL);
 }
 
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
