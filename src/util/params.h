@@ -27,7 +27,7 @@ enum param_type {
     PARAM_DOUBLES,  /* struct double_list; a single number counts as a list of one */
     PARAM_SECTION,  /* a nested struct of its own `table` at `offset` */
     PARAM_LIST,     /* struct param_list of structs of `table` (a YAML sequence of mappings) */
-    PARAM_NODE,     /* struct yaml_node with its own reference to the document, for arguments that a later table reads */
+    PARAM_NODE, /* struct yaml_node with its own reference to the document, for arguments that a later table reads */
 };
 
 struct string_list {
@@ -46,22 +46,23 @@ struct double_list {
 };
 
 struct param_list {
-    void *items; /* n structs of the row's table */
+    void *items;               /* n structs of the row's table */
     struct diag_place *places; /* where each began; `file` borrowed from the document */
     size_t n;
 };
 
 enum param_flags {
     PARAM_REQUIRED = 1, /* absent is an error; without it and without a `fallback` the value is zero / NULL */
-    PARAM_NO_EFFECT = 2, /* a known key of Flotilla that does nothing here: setting it to anything but its default warns */
-    PARAM_OURS = 4,     /* not a key of Flotilla 1.0; shown as such in the reference */
-    PARAM_NOT_YET = 8,  /* what `help` says is still to come: the same warning, "in this version" */
-    PARAM_FILE = 16,    /* names files or folders: a scenario looks for them beside itself first */
+    PARAM_NO_EFFECT =
+        2,          /* a known key of Flotilla that does nothing here: setting it to anything but its default warns */
+    PARAM_OURS = 4, /* not a key of Flotilla 1.0; shown as such in the reference */
+    PARAM_NOT_YET = 8, /* what `help` says is still to come: the same warning, "in this version" */
+    PARAM_FILE = 16,   /* names files or folders: a scenario looks for them beside itself first */
 };
 
 /* Limits for `min` and `max`: an open end, and "more than zero". */
 #define PARAM_NO_LIMIT 1e300
-#define PARAM_ABOVE_0 1e-300
+#define PARAM_ABOVE_0  1e-300
 
 struct param_table;
 
@@ -70,10 +71,10 @@ struct param {
     const char *alias; /* another accepted spelling, or NULL */
     enum param_type type;
     size_t offset;
-    const char *fallback;             /* the default, as one would write it in YAML */
-    double min, max;                  /* closed range of a number or of a list's items; both 0: any; see PARAM_NO_LIMIT, PARAM_ABOVE_0 */
-    const char *const *choices;       /* PARAM_CHOICE: NULL-terminated */
-    const struct param_table *table;  /* PARAM_SECTION, PARAM_LIST */
+    const char *fallback; /* the default, as one would write it in YAML */
+    double min, max; /* closed range of a number or of a list's items; both 0: any; see PARAM_NO_LIMIT, PARAM_ABOVE_0 */
+    const char *const *choices;      /* PARAM_CHOICE: NULL-terminated */
+    const struct param_table *table; /* PARAM_SECTION, PARAM_LIST */
     unsigned flags;
     const char *help; /* one sentence */
 };

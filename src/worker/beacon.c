@@ -149,8 +149,8 @@ static void heartbeat_due(struct loop_timer *timer)
 
     if (beacon->left)
         return;
-    /* A beat before the first advert would make a leader call whoever had this id before at its old address; one kept for
-     * later would tell of a time when nobody heard us. */
+    /* A beat before the first advert would make a leader call whoever had this id before at its old address; one kept
+     * for later would tell of a time when nobody heard us. */
     if (beacon->advertised && mqtt_client_is_connected(beacon->mqtt)) {
         char *text = heartbeat_encode(beacon->options.client_id, clock_wall_s(loop_clock(beacon->options.loop)));
         publish(beacon, beacon->heartbeat_topic, text, false);

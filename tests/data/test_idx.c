@@ -98,8 +98,8 @@ Test(idx, reads_floats_and_wide_labels)
     struct error err = ERROR_INIT;
     int culprit;
 
-    cr_assert_eq(idx_decode(span_of(images, sizeof images), span_of(labels, sizeof labels), NULL, &d, &culprit, &err), OK,
-                 "%s", err.message);
+    cr_assert_eq(idx_decode(span_of(images, sizeof images), span_of(labels, sizeof labels), NULL, &d, &culprit, &err),
+                 OK, "%s", err.message);
     cr_assert(d.type == DATA_F32 && d.num_dims == 1 && d.dims[0] == 1 && d.num_items == 2);
     cr_assert(((const float *)d.x)[0] == 1.0f && ((const float *)d.x)[1] == -2.5f);
     cr_assert(d.labels[0] == 300 && d.labels[1] == 0 && d.num_classes == 301);

@@ -3,8 +3,8 @@
 
 #include "data/source.h"
 
-extern const struct source_ops source_fashion_mnist, source_idx, source_cifar10, source_cifar100, source_synthetic, source_safetensors, source_npz,
-    source_text, source_csv;
+extern const struct source_ops source_fashion_mnist, source_idx, source_cifar10, source_cifar100, source_synthetic,
+    source_safetensors, source_npz, source_text, source_csv;
 
 // clang-format off
 const struct source_ops *const data_sources[] = {

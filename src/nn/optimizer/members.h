@@ -4,7 +4,7 @@
 
 #include "nn/optimizer.h"
 
-extern const struct optimizer_ops optimizer_sgd, optimizer_adam, optimizer_adamw, optimizer_adagrad,
-    optimizer_adadelta, optimizer_rmsprop;
+extern const struct optimizer_ops optimizer_sgd, optimizer_adam, optimizer_adamw, optimizer_adagrad, optimizer_adadelta,
+    optimizer_rmsprop;
 
 #endif
