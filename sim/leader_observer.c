@@ -76,6 +76,10 @@ static void failure(struct simulation *s, const json_t *fields)
     const char *kind = json_string_value(json_object_get(fields, "kind"));
 
     atomic_fetch_add(&leader->answered, 1);
+    if (kind && !strcmp(kind, "dropped")) {
+        atomic_fetch_add(&leader->updates_dropped, 1);
+        return;
+    }
     atomic_fetch_add(kind && !strcmp(kind, "refused") ? &leader->updates_refused : &leader->updates_failed, 1);
     if (client && !json_is_true(json_object_get(fields, "session_over"))) /* the session's end is not its failure */
         atomic_fetch_add(&client->failures, 1);
@@ -122,6 +126,7 @@ static void session_finished(struct simulation *s, const json_t *fields)
     atomic_store(&leader->updates_merged, (uint64_t)integer(ledger, "merged"));
     atomic_store(&leader->updates_refused, (uint64_t)integer(ledger, "refused"));
     atomic_store(&leader->updates_failed, (uint64_t)integer(ledger, "failed"));
+    atomic_store(&leader->updates_dropped, (uint64_t)integer(ledger, "dropped"));
     atomic_store(&leader->lost_rounds, (uint64_t)integer(fields, "lost_rounds"));
     snprintf(leader->reason, sizeof leader->reason, "%s", reason ? reason : "");
     atomic_store(&leader->session_stage, status && !strcmp(status, "finished") ? STAGE_FINISHED : STAGE_FAILED);

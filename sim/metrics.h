@@ -13,7 +13,7 @@ struct run_metrics {
     double accuracy, best_accuracy, loss, train_loss, perplexity, mae, mse;
     double clients, clients_failed, clients_crashed;
     double wall_s, registration_s, round_s_p50, round_s_p95, round_s_max;
-    double updates_sent, updates_merged, updates_refused, updates_failed;
+    double updates_sent, updates_merged, updates_refused, updates_failed, updates_dropped;
     double pss_idle_mb, pss_training_mb;
 };
 

@@ -34,7 +34,7 @@ struct leader_block {
     _Atomic int64_t selected_round;      /* the last round whose selection is complete in the client blocks */
     _Atomic uint32_t selected, answered; /* of the round in progress */
     _Atomic uint32_t rounds_finished;    /* entries of the round records that are whole */
-    _Atomic uint64_t updates_sent, updates_merged, updates_refused, updates_failed;
+    _Atomic uint64_t updates_sent, updates_merged, updates_refused, updates_failed, updates_dropped;
     _Atomic uint64_t lost_rounds;   /* selections from which no new model came */
     _Atomic uint32_t session_stage; /* enum session_stage */
     char reason[256];               /* why it ended, once it is finished or failed */

@@ -89,6 +89,7 @@ void simulation_metrics(const struct simulation *s, struct run_metrics *out)
     out->updates_merged = (double)atomic_load(&leader->updates_merged);
     out->updates_refused = (double)atomic_load(&leader->updates_refused);
     out->updates_failed = (double)atomic_load(&leader->updates_failed);
+    out->updates_dropped = (double)atomic_load(&leader->updates_dropped);
     round_times(s, n, out);
     round_results(s, n, out);
     clients(s, out);

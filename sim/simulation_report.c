@@ -46,11 +46,12 @@ static void say_figures(struct simulation *s, const struct run_metrics *metrics)
 
     progress_say(&s->progress, "%.0f rounds in %s (median %s), %s", metrics->rounds, figure("wall_s", metrics, a),
                  figure("round_s_p50", metrics, b), quality(metrics, c));
-    progress_say(&s->progress,
-                 "updates: %.0f sent = %.0f merged + %.0f refused + %.0f failed; %.0f lost round(s), %.0f "
-                 "client(s) failed",
-                 metrics->updates_sent, metrics->updates_merged, metrics->updates_refused, metrics->updates_failed,
-                 metrics->lost_rounds, metrics->clients_failed);
+    progress_say(
+        &s->progress,
+        "updates: %.0f sent = %.0f merged + %.0f refused + %.0f failed + %.0f dropped; %.0f lost round(s), %.0f "
+        "client(s) failed",
+        metrics->updates_sent, metrics->updates_merged, metrics->updates_refused, metrics->updates_failed,
+        metrics->updates_dropped, metrics->lost_rounds, metrics->clients_failed);
     progress_say(&s->progress, "memory of a client (PSS): idle %s, training %s", figure("pss_idle_mb", metrics, a),
                  figure("pss_training_mb", metrics, b));
 }
@@ -58,14 +59,16 @@ static void say_figures(struct simulation *s, const struct run_metrics *metrics)
 /* Every request for an update ends in exactly one way, or something was lost or counted twice. */
 static int check_ledger(const struct run_metrics *metrics, struct error *err)
 {
-    double ended = metrics->updates_merged + metrics->updates_refused + metrics->updates_failed;
+    double ended =
+        metrics->updates_merged + metrics->updates_refused + metrics->updates_failed + metrics->updates_dropped;
 
     if (metrics->updates_sent == ended)
         return OK;
     return FAIL(err, ERR_INTERNAL,
                 "the ledger does not balance: %.0f updates asked for, but %.0f merged + %.0f refused "
-                "+ %.0f failed",
-                metrics->updates_sent, metrics->updates_merged, metrics->updates_refused, metrics->updates_failed);
+                "+ %.0f failed + %.0f dropped",
+                metrics->updates_sent, metrics->updates_merged, metrics->updates_refused, metrics->updates_failed,
+                metrics->updates_dropped);
 }
 
 /* Expectations that failed are said even with --quiet. */

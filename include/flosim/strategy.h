@@ -16,12 +16,18 @@
  * nothing depend on addresses or on the clock. Clients come sorted by id. Sums over clients belong into an exact sum
  * (flosim/exact_sum.h), which does not depend on the order in which answers come.
  *
- * Letters: P floats of the model's flat block, K clients. Rounds count from 0. */
+ * Letters: P floats of the model's flat block, K clients. Rounds count from 0.
+ *
+ * A member outside of flosim is a shared object that exports its ops struct under the name of its kind:
+ *     const struct flosim_selector_ops flosim_selector = {…};
+ *     const struct flosim_aggregator_ops flosim_aggregator = {…};
+ *     const struct flosim_termination_ops flosim_termination = {…}; */
 #ifndef FLOSIM_STRATEGY_H
 #define FLOSIM_STRATEGY_H
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define FLOSIM_STRATEGY_ABI 1u
 
@@ -30,7 +36,7 @@ enum flosim_status {
     FLOSIM_PENDING = 0, /* aggregator: no new model yet */
     FLOSIM_READY = 1,   /* aggregator: `out` holds the new global model */
     FLOSIM_CONTINUE = 0,
-    FLOSIM_STOP = 1, /* termination: end the session; the reason was given to host->explain */
+    FLOSIM_STOP = 1, /* termination, selector: end the session; the reason was given to host->explain */
     FLOSIM_INVALID = -1,
     FLOSIM_NOT_FOUND = -2,
     FLOSIM_CORRUPT = -5,
@@ -88,6 +94,14 @@ struct flosim_tensor {
     int is_buffer;        /* a running statistic, not a parameter */
 };
 
+/* How clients train in this session, as configured. */
+struct flosim_training {
+    int64_t num_epochs, batch_size, num_rounds;
+    double learning_rate; /* before any schedule */
+    const char *optimizer;
+    double momentum; /* of sgd; 0 for the others */
+};
+
 struct flosim_host {
     uint32_t abi_version, size;
     void *handle; /* the host's own */
@@ -97,6 +111,7 @@ struct flosim_host {
     size_t num_parameters;
     const struct flosim_tensor *tensors;
     size_t num_tensors;
+    const struct flosim_training *training;
 
     void (*log)(const struct flosim_host *host, enum flosim_log_level level, const char *format, ...);
 
@@ -138,8 +153,10 @@ struct flosim_client {
     double seconds_per_batch;                      /* by the session's benchmark; negative: not known */
     int64_t last_round;                            /* the last one that it took part in; -1: none */
     double last_loss, last_accuracy, last_seconds; /* of its latest training; negative: none */
+    double last_square_loss;                       /* mean over its samples of the squared loss; negative: not told */
     double validation_loss, validation_accuracy;   /* of its latest client-side validation; negative: none */
-    const struct flosim_label *labels;             /* only under FLOSIM_USES_LABELS; else NULL */
+    int64_t validation_round;          /* version of the model of its latest validation, a failed one too; -1: none */
+    const struct flosim_label *labels; /* only under FLOSIM_USES_LABELS; else NULL */
     size_t num_labels;
 };
 
@@ -152,9 +169,26 @@ struct flosim_selection {
     size_t num_held;     /* updates that the aggregator holds and has not yet used */
     size_t num_clients;  /* K: all that are known, sorted by id */
     const struct flosim_client *clients;
+    size_t num_validating; /* clients that validate now */
+    double over_selection; /* >= 1: so many times the clients that a round needs are to be chosen */
 };
 
 enum flosim_action { FLOSIM_IDLE, FLOSIM_TRAIN, FLOSIM_VALIDATE };
+
+enum { FLOSIM_MAX_COHORTS = 64 };
+
+/* A selector's answer. Clients train in cohorts, each of which has rounds of its own: synchronous members have one (0),
+ * tiered ones have one for each tier. Everything is zero on entry. */
+struct flosim_choice {
+    uint32_t size;
+    uint32_t num_cohorts;  /* that the member works with; 0 counts as 1 */
+    unsigned char *action; /* [K] enum flosim_action, for selectable clients */
+    unsigned char *cohort; /* [K] < num_cohorts, of those that train */
+    /* Of the cohorts chosen now: */
+    size_t enough;   /* so many updates end the round, the other clients are let go; 0: it waits for everybody chosen */
+    size_t at_least; /* the round is not over with fewer than these held, though nobody trains any more: more clients
+                        will be chosen for it; 0: it ends with what there is */
+};
 
 struct flosim_result { /* what came of one client's work */
     uint32_t size;
@@ -181,9 +215,9 @@ struct flosim_selector_ops {
 
     int (*init)(void *state, const void *args, const struct flosim_host *host);
 
-    /* Choose: fill action [K] (all FLOSIM_IDLE on entry) with FLOSIM_TRAIN or FLOSIM_VALIDATE for selectable clients.
-     * Asked when a round starts, after each answer and when a client comes back. Nobody chosen: wait. */
-    int (*select)(void *state, const struct flosim_selection *selection, unsigned char *action);
+    /* Choose whom to train and whom to validate the global model on their data. Asked when a round starts, after each
+     * answer and when a client comes back. Nobody chosen: wait. FLOSIM_STOP ends the session (explain says why). */
+    int (*select)(void *state, const struct flosim_selection *selection, struct flosim_choice *choice);
 
     int (*on_result)(void *state, const struct flosim_result *result); /* NULL: not interested */
 
@@ -216,8 +250,11 @@ struct flosim_update {
     const float *weights;                /* [P] */
     const struct flosim_vector *vectors; /* named auxiliary vectors */
     size_t num_vectors;
-    const struct flosim_metric *metrics;
+    const struct flosim_metric *metrics; /* "loss", "accuracy", "time_taken_s", "initial_loss"; negative: not told */
     size_t num_metrics;
+    double num_epochs;    /* done, parts of one counted (host->training->num_epochs were asked for); 0: not told */
+    double learning_rate; /* that it trained with */
+    const float *base;    /* [P] the global model that it trained on; NULL without FLOSIM_USES_BASE */
 };
 
 struct flosim_round {
@@ -225,11 +262,27 @@ struct flosim_round {
     int64_t version;        /* of the global model: rounds finished */
     const float *global;    /* [P] the global model */
     size_t num_outstanding; /* clients that still train, without the one that this call is about */
+    uint32_t cohort;        /* that the client of this call trains in */
+    uint32_t num_cohorts;   /* at least 1 */
+    int complete; /* this call is the last of the cohort's round: nobody else of it is waited for. The host decides that
+                     (who was chosen, over-selection, deadline, quorum); members that work in rounds follow it */
 };
 
 enum flosim_aggregator_flags {
-    FLOSIM_WAITS_FOR_ALL = 1, /* a round is complete when nobody trains any more: cannot go with a selector that
-                               * always keeps somebody training */
+    FLOSIM_WAITS_FOR_ALL = 1, /* makes a model when a round is complete: cannot go with a selector that always keeps
+                               * somebody training */
+    FLOSIM_USES_BASE = 2,     /* needs update->base */
+    FLOSIM_USES_COHORTS = 4,  /* makes a model when a cohort's round is complete */
+    FLOSIM_BUFFERS = 8,       /* holds updates of several rounds: needs a selector that keeps somebody training */
+};
+
+/* What a member asks of a client besides plain training. The session ends with a reason when a client cannot do it. */
+struct flosim_request {
+    uint32_t size;
+    int wants_initial_loss;  /* the mean loss of the global model on its training data, as metric "initial_loss" */
+    double proximal_mu;      /* adds mu/2 |w - w_global|^2 to its objective; 0: not */
+    const float *correction; /* [P], added to the gradient of each step (buffers are ignored); NULL: none. Borrowed
+                                until the next op */
 };
 
 struct flosim_aggregator_ops {
@@ -253,6 +306,13 @@ struct flosim_aggregator_ops {
     int (*save)(const void *state);
     int (*restore)(void *state);
     void (*fini)(void *state);
+
+    /* Before a client is sent its training: what else it is to do; *request is zero on entry. NULL: nothing. */
+    int (*prepare)(void *state, const char *client, const struct flosim_round *round, struct flosim_request *request);
+
+    /* Forget the updates held for the cohort's round: it missed its quorum and is done anew. NULL only for members that
+     * never hold any. */
+    void (*discard)(void *state, uint32_t cohort);
 };
 
 /* ---- termination ------------------------------------------------------------------------------------------------ */
@@ -305,6 +365,15 @@ static inline size_t flosim_fraction_of(double fraction, size_t n)
     return k < 1 ? 1 : k > n ? n : k;
 }
 
+/* The value of a metric, or `fallback` where the client did not tell it. */
+static inline double flosim_metric_of(const struct flosim_update *update, const char *name, double fallback)
+{
+    for (size_t i = 0; i < update->num_metrics; i++)
+        if (strcmp(update->metrics[i].name, name) == 0)
+            return update->metrics[i].value >= 0 ? update->metrics[i].value : fallback;
+    return fallback;
+}
+
 /* A generator for this selection's draws: the same for the same seed, purpose, round and attempt. */
 static inline void flosim_selection_random(const struct flosim_host *host, const struct flosim_selection *selection,
                                            const char *purpose, struct flosim_random *random)
@@ -315,8 +384,9 @@ static inline void flosim_selection_random(const struct flosim_host *host, const
 /* Mark k of the selectable clients that are still idle, uniformly at random (selection sampling, Knuth 3.4.2 S). */
 static inline void flosim_choose(const struct flosim_host *host, struct flosim_random *random,
                                  const struct flosim_selection *selection, size_t k, enum flosim_action what,
-                                 unsigned char *action)
+                                 struct flosim_choice *choice)
 {
+    unsigned char *action = choice->action;
     size_t left = 0;
 
     for (size_t i = 0; i < selection->num_clients; i++)
@@ -330,6 +400,26 @@ static inline void flosim_choose(const struct flosim_host *host, struct flosim_r
         }
         left--;
     }
+}
+
+/* How many to choose for a round that needs k updates: more where the session over-selects, and then the first k end
+ * it (choice->enough). */
+static inline size_t flosim_over_select(const struct flosim_selection *selection, size_t k,
+                                        struct flosim_choice *choice)
+{
+    double n = selection->over_selection * (double)k;
+
+    if (!(n > (double)k))
+        return k;
+    choice->enough = k;
+    return (size_t)(n + 1 - 1e-9);
+}
+
+/* k random clients for a synchronous round, over-selection included. */
+static inline void flosim_choose_round(const struct flosim_host *host, struct flosim_random *random,
+                                       const struct flosim_selection *selection, size_t k, struct flosim_choice *choice)
+{
+    flosim_choose(host, random, selection, flosim_over_select(selection, k, choice), FLOSIM_TRAIN, choice);
 }
 
 #endif

@@ -215,6 +215,10 @@ int edge_encode_train_request(const struct train_request *msg, size_t weights_si
     wire.leader_term = msg->leader_term;
     wire.attempt = msg->attempt;
     wire.seed = msg->seed;
+    wire.requires = text_of(msg->requires);
+    wire.proximal_mu = msg->proximal_mu;
+    wire.correction = bytes_of(msg->correction);
+    wire.initial_loss = msg->initial_loss;
     if (msg->optimizer.data) {
         wire._optimizer_case = INIT_TRAIN_REQUEST___OPTIMIZER_OPTIMIZER;
         wire.optimizer = bytes_of(msg->optimizer);
@@ -256,6 +260,10 @@ int edge_decode_train_request(struct span wire, struct train_request *out, struc
     out->leader_term = msg->leader_term;
     out->attempt = msg->attempt;
     out->seed = msg->seed;
+    out->requires = msg->requires;
+    out->proximal_mu = msg->proximal_mu;
+    out->correction = span_of_bytes(msg->correction);
+    out->initial_loss = msg->initial_loss;
     if (msg->_optimizer_case == INIT_TRAIN_REQUEST___OPTIMIZER_OPTIMIZER)
         out->optimizer = span_of_bytes(msg->optimizer);
     if (msg->_loss_function_case == INIT_TRAIN_REQUEST___LOSS_FUNCTION_LOSS_FUNCTION)

@@ -9,6 +9,7 @@
 #ifndef FLOSIM_CODEC_EDGE_MESSAGES_H
 #define FLOSIM_CODEC_EDGE_MESSAGES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "util/error.h"
@@ -57,9 +58,13 @@ struct train_request {
     int32_t round_idx;
     struct span optimizer, loss_function;
     struct work_limit limit;
-    uint64_t leader_term; /* ours, 100 */
-    uint32_t attempt;     /* ours, 101 */
-    uint64_t seed;        /* ours, 102: the session's seed; 0 where the leader sends none */
+    uint64_t leader_term;   /* ours, 100 */
+    uint32_t attempt;       /* ours, 101 */
+    uint64_t seed;          /* ours, 102: the session's seed; 0 where the leader sends none */
+    const char *requires;   /* ours, 103: names separated by commas; "" for plain training */
+    double proximal_mu;     /* ours, 104 */
+    struct span correction; /* ours, 105: an encoded image of [P]; absent: none */
+    bool initial_loss;      /* ours, 106 */
     struct edge_arena *arena;
 };
 

@@ -29,8 +29,9 @@ struct session_config {
         struct {
             int64_t min_clients;
             double max_wait_s, poll_interval_s;
-        } wait_for_clients; /* ours */
-        int64_t seed;       /* ours; default 0 */
+        } wait_for_clients;                              /* ours */
+        int64_t seed;                                    /* ours; default 0 */
+        double over_selection, quorum, round_deadline_s; /* ours; 1, 0, 0: none of it */
     } session_config;
     struct {
         bool skip_benchmark;
@@ -47,6 +48,7 @@ struct session_config {
     struct {
         char *model_id, *model_class, *dataset;
         int64_t epochs, batch_size;
+        double straggler_fraction;                      /* ours */
         double learning_rate, train_timeout_duration_s; /* 0: none */
         struct yaml_node lr_schedule; /* a name, or {name: …, args: {…}} (ours); lr_schedule.h reads it */
         char *loss_function;

@@ -9,7 +9,7 @@
 
 const char report_rounds_header[] =
     "round,selected,merged,refused,failed,accuracy,loss,train_loss,train_accuracy,duration_s,modelled_s,validation_s,"
-    "bytes_down,bytes_up,clients_active,lost_before,perplexity,mae,mse,learning_rate,loop_lag_p99_ms\n";
+    "bytes_down,bytes_up,clients_active,lost_before,perplexity,mae,mse,learning_rate,dropped,loop_lag_p99_ms\n";
 
 const char report_clients_header[] =
     "client,name,num_samples,selected,merged,refused,failed,time_taken_s,measured_s,bytes_down,bytes_up,pss_idle_kb,"

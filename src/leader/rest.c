@@ -139,6 +139,7 @@ static void put_session_metrics(FILE *out, const struct leader *leader)
     put_metric(out, "session_updates_merged", "gauge", "Updates merged.", (double)ledger->merged);
     put_metric(out, "session_updates_refused", "gauge", "Updates refused.", (double)ledger->refused);
     put_metric(out, "session_updates_failed", "gauge", "Updates that did not come.", (double)ledger->failed);
+    put_metric(out, "session_updates_dropped", "gauge", "Updates that were not needed.", (double)ledger->dropped);
     put_metric(out, "session_lost_rounds", "gauge", "Selections that gave no model.", (double)ledger->lost_rounds);
 }
 

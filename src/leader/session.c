@@ -86,8 +86,11 @@ struct client_tally *session_tally(struct session *session, struct roster_client
         return NULL;
     tally = &session->tallies[client->number];
     if (!tally->client) {
-        *tally =
-            (struct client_tally){.client = client, .validation_loss = -1, .validation_accuracy = -1, .last_round = -1};
+        *tally = (struct client_tally){.client = client,
+                                       .validation_loss = -1,
+                                       .validation_accuracy = -1,
+                                       .validation_round = -1,
+                                       .last_round = -1};
         job_figures_clear(&tally->latest);
     }
     return tally;
@@ -210,8 +213,9 @@ void session_free(struct session *session)
 
 static json_t *ledger_json(const struct session_ledger *ledger)
 {
-    return json_pack("{s:I, s:I, s:I, s:I}", "sent", (json_int_t)ledger->sent, "merged", (json_int_t)ledger->merged,
-                     "refused", (json_int_t)ledger->refused, "failed", (json_int_t)ledger->failed);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "sent", (json_int_t)ledger->sent, "merged",
+                     (json_int_t)ledger->merged, "refused", (json_int_t)ledger->refused, "failed",
+                     (json_int_t)ledger->failed, "dropped", (json_int_t)ledger->dropped);
 }
 
 json_t *session_json(const struct session *session, bool whole)
@@ -225,7 +229,7 @@ json_t *session_json(const struct session *session, bool whole)
         return json;
     json_object_set_new(json, "progress",
                         json_pack("{s:I, s:I}", "selected", (json_int_t)counts->selected, "done",
-                                  (json_int_t)(counts->merged + counts->refused + counts->failed)));
+                                  (json_int_t)(counts->merged + counts->refused + counts->failed + counts->dropped)));
     json_object_set_new(json, "lost_rounds", json_integer((json_int_t)session->ledger.lost_rounds));
     json_object_set_new(json, "ledger", ledger_json(&session->ledger));
     json_object_set(json, "rounds", session->rounds);

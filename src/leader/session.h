@@ -2,9 +2,10 @@
  * until a termination condition holds. Synchronous and asynchronous strategies run the same loop.
  *
  * A dead, hung or failing client costs a round at most its deadline; a round in which nobody answered is selected anew
- * and counted as lost. Every request for an update ends in exactly one of merged, refused, failed: sent = merged +
- * refused + failed once the session is over (what is under way when it ends counts as failed). Loop thread only; heavy
- * work runs on the executor. */
+ * and counted as lost. Every request for an update ends in exactly one of merged, refused, failed, dropped: their sum
+ * is what was sent once the session is over (what is under way when it ends counts as failed; dropped are the surplus
+ * of over-selection, and updates of rounds that missed their quorum). Loop thread only; heavy work runs on the
+ * executor. */
 #ifndef FLOSIM_LEADER_SESSION_H
 #define FLOSIM_LEADER_SESSION_H
 
@@ -59,7 +60,7 @@ json_t *session_json(const struct session *session, bool whole);
 struct blob *session_model(const struct session *session);
 
 struct session_ledger {
-    int64_t sent, merged, refused, failed, lost_rounds;
+    int64_t sent, merged, refused, failed, dropped, lost_rounds;
 };
 
 const struct session_ledger *session_ledger(const struct session *session);

@@ -23,14 +23,35 @@ static int open_stores(struct session *session, struct error *err)
     return status;
 }
 
+static void describe_training(const struct session_config *config, struct flosim_training *out)
+{
+    struct yaml_node node = config->client_training_config.optimizer;
+    const char *name = yaml_text(yaml_kind(node) == YAML_MAPPING ? yaml_get(node, "name") : node);
+    const char *momentum = yaml_text(yaml_get(yaml_get(node, "args"), "momentum"));
+
+    *out = (struct flosim_training){
+        .num_epochs = config->client_training_config.epochs,
+        .batch_size = config->client_training_config.batch_size,
+        .num_rounds = config->server_training_config.num_training_rounds,
+        .learning_rate = config->client_training_config.learning_rate,
+        .optimizer = name ? name : "adam",
+    };
+    if (momentum && strcmp(out->optimizer, "sgd") == 0)
+        param_parse_scalar(PARAM_DOUBLE, momentum, &out->momentum, NULL); /* checked with the session */
+}
+
 /* The strategies take their arguments out of the setup. */
 static int open_strategies(struct session *session, struct error *err)
 {
     struct session_compute *compute = &session->compute;
     struct session_strategies *named = &session->setup->strategies;
-    struct strategy_base base = {&session->setup->layout, (uint64_t)session->setup->config.session_config.seed,
-                                 session->env.log, compute->selection_store};
-    int status = selector_init(&compute->selector, named->selector, named->selector_args, &base, err);
+    struct strategy_base base = {&session->setup->layout, &compute->training,
+                                 (uint64_t)session->setup->config.session_config.seed, session->env.log,
+                                 compute->selection_store};
+    int status;
+
+    describe_training(&session->setup->config, &compute->training);
+    status = selector_init(&compute->selector, named->selector, named->selector_args, &base, err);
 
     named->selector_args = NULL;
     base.store = compute->aggregator_store;
@@ -57,7 +78,11 @@ static int allocate_weights(struct session *session, struct error *err)
     session->setup->initial = NULL;
     compute->next = calloc(n, sizeof *compute->next);
     compute->scratch = calloc(n, sizeof *compute->scratch);
-    if (!compute->global || !compute->next || !compute->scratch)
+    if (session->setup->strategies.aggregator->flags & FLOSIM_USES_BASE)
+        compute->base = calloc(n, sizeof *compute->base);
+    compute->num_cohorts = 1;
+    if (!compute->global || !compute->next || !compute->scratch ||
+        (!compute->base && (session->setup->strategies.aggregator->flags & FLOSIM_USES_BASE)))
         return FAIL(err, ERR_MEMORY, "no memory for %zu weights", n);
     return weights_encode(&session->setup->layout, compute->global, &session->image, err);
 }
@@ -89,6 +114,7 @@ void session_compute_fini(struct session *session)
     free(compute->global);
     free(compute->next);
     free(compute->scratch);
+    free(compute->base);
 }
 
 /* ---- a new model ---- */

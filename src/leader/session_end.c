@@ -5,25 +5,6 @@
 
 #include "leader/session_internal.h"
 
-static void ignore(void *context, struct link_reply *reply)
-{
-    (void)context;
-    (void)reply;
-}
-
-static void abort_work(struct session_job *job)
-{
-    struct session *session = job->session;
-    struct abort_request request = {
-        .session_id = session->setup->session_id,
-        .round_idx = (int32_t)job->base_version,
-        .leader_term = session->env.leader_term,
-    };
-
-    if (job->state == JOB_WORKING && job->client->link && job->kind != JOB_BENCHMARK)
-        job->client->link->ops->abort(job->client->link, &request, ignore, NULL);
-}
-
 /* The events tell of every update that was asked for, as the ledger counts it. */
 static void note_let_go(const struct session_job *job)
 {
@@ -57,7 +38,7 @@ static void let_all_go(struct session *session)
     while (session->jobs) {
         struct session_job *job = session->jobs;
 
-        abort_work(job);
+        session_job_abort(job);
         session_job_leave(job);
         let_go(job);
     }
@@ -154,17 +135,18 @@ static void finished(struct session *session)
     session->phase = PHASE_OVER;
     roster_release(session->env.roster);
     session_emit(session, "session_finished",
-                 json_pack("{s:s, s:s, s:s, s:I, s:I, s:{s:I, s:I, s:I, s:I}, s:f}", "session_id", session_id(session),
-                           "status", session_status_text(session->status), "reason", session->reason, "rounds",
-                           (json_int_t)session->version, "lost_rounds", (json_int_t)ledger->lost_rounds, "ledger",
-                           "sent", (json_int_t)ledger->sent, "merged", (json_int_t)ledger->merged, "refused",
-                           (json_int_t)ledger->refused, "failed", (json_int_t)ledger->failed, "duration_s",
+                 json_pack("{s:s, s:s, s:s, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:f}", "session_id",
+                           session_id(session), "status", session_status_text(session->status), "reason",
+                           session->reason, "rounds", (json_int_t)session->version, "lost_rounds",
+                           (json_int_t)ledger->lost_rounds, "ledger", "sent", (json_int_t)ledger->sent, "merged",
+                           (json_int_t)ledger->merged, "refused", (json_int_t)ledger->refused, "failed",
+                           (json_int_t)ledger->failed, "dropped", (json_int_t)ledger->dropped, "duration_s",
                            session->began_ns ? session_seconds_since(session, session->began_ns) : 0.0));
     log_write(session->env.log, session->status == SESSION_FAILED ? LOG_WARN : LOG_INFO, "session",
-              "session %s: %s rounds=%lld sent=%lld merged=%lld refused=%lld failed=%lld session=%s",
+              "session %s: %s rounds=%lld sent=%lld merged=%lld refused=%lld failed=%lld dropped=%lld session=%s",
               session_status_text(session->status), session->reason, (long long)session->version,
               (long long)ledger->sent, (long long)ledger->merged, (long long)ledger->refused, (long long)ledger->failed,
-              session_id(session));
+              (long long)ledger->dropped, session_id(session));
     session->over(session->over_context, session);
 }
 

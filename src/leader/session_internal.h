@@ -31,6 +31,7 @@ enum job_state {
 struct job_figures {
     double loss, accuracy, time_taken_s, measured_s;
     int64_t num_samples, mini_batches, pss_idle_kb, pss_kb;
+    double num_epochs, initial_loss, square_loss;
 };
 
 /* A new global model, on its way from the compute thread to the loop. */
@@ -42,7 +43,30 @@ struct new_model {
     char stop_reason[256];
 };
 
-enum merge_result { MERGE_PENDING, MERGE_READY, MERGE_REFUSED, MERGE_FAILED, MERGE_BROKEN };
+enum merge_result {
+    MERGE_PENDING,
+    MERGE_READY,
+    MERGE_REFUSED,
+    MERGE_FAILED,
+    MERGE_DROPPED,   /* its round was over */
+    MERGE_NO_QUORUM, /* the round ended with too few; what it held is forgotten */
+    MERGE_BROKEN,
+};
+
+/* What the aggregator wants of a client besides plain training (struct flosim_request). */
+struct job_extras {
+    double proximal_mu;
+    bool wants_initial_loss;
+    struct blob *correction; /* an image of [P]; NULL: none */
+};
+
+/* A cohort's round under way, on the compute thread. */
+struct cohort {
+    size_t chosen, enough, at_least;
+    size_t held;     /* updates taken since its last model */
+    uint32_t closed; /* jobs of selections up to this one come too late */
+    uint32_t latest; /* its latest selection */
+};
 
 /* One client's work in one round. */
 struct session_job {
@@ -55,7 +79,12 @@ struct session_job {
     size_t next_file;
     int64_t base_version;
     uint32_t attempt; /* of the selections of that version, from 0 */
-    bool answer_due;  /* the link (or `failed`) will call back */
+    unsigned cohort;
+    uint32_t selection; /* the session's how-manieth, from 1 */
+    struct job_extras extras;
+    struct blob *base_image; /* of the model that it trained on; only where the aggregator wants it */
+    float learning_rate;
+    bool answer_due; /* the link (or `failed`) will call back */
     struct loop_event failed;
     struct error failure; /* what `failed` will tell; `error` may be with the compute thread by then */
 
@@ -67,7 +96,8 @@ struct session_job {
     void *credit_owner;
     double elapsed_s;
     size_t bytes_down, bytes_up;
-    size_t outstanding_after; /* clients that still train once this one is taken */
+    size_t outstanding_after;        /* clients that still train once this one is taken */
+    size_t cohort_outstanding_after; /* … of its cohort */
     int64_t num_advertised;
 
     /* The compute thread's part. */
@@ -76,16 +106,19 @@ struct session_job {
     struct job_figures figures;
     struct new_model model;
     size_t held_after;
+    uint32_t closes;  /* it ended its round for jobs of selections up to this one; 0: not */
+    size_t discarded; /* MERGE_NO_QUORUM: updates that had counted as merged */
 };
 
 /* What the session knows of one client; for strategies and clients.csv. */
 struct client_tally {
     struct roster_client *client; /* NULL: not of this session */
-    int64_t selected, merged, refused, failed;
+    int64_t selected, merged, refused, failed, dropped;
     size_t bytes_down, bytes_up;
     struct job_figures latest; /* of training */
     double validation_loss, validation_accuracy;
-    int64_t last_round; /* -1: none */
+    int64_t validation_round; /* version of the model of its latest validation; -1: none */
+    int64_t last_round;       /* -1: none */
     int64_t pss_idle_kb, pss_training_kb;
     bool benchmark_tried;
 
@@ -94,7 +127,7 @@ struct client_tally {
 };
 
 struct round_counts {
-    int64_t selected, merged, refused, failed, lost_before;
+    int64_t selected, merged, refused, failed, dropped, lost_before;
     size_t bytes_down, bytes_up;
     uint64_t began_ns;
 };
@@ -105,7 +138,11 @@ struct session_compute {
     struct aggregator aggregator;
     struct termination terminations[MAX_TERMINATIONS];
     size_t num_terminations;
-    float *global, *next, *scratch; /* [P] */
+    struct flosim_training training; /* for the strategies */
+    float *global, *next, *scratch;  /* [P] */
+    float *base;                     /* [P] the model that an update started from, where it is not the global one */
+    struct cohort cohorts[FLOSIM_MAX_COHORTS];
+    uint32_t num_cohorts;
     int64_t version;
     uint64_t began_ns;
     bool stopped; /* a termination condition holds: what comes now is too late */
@@ -139,7 +176,10 @@ struct session {
     struct session_job *answers, **answers_tail; /* answered, in order of arrival, not yet with the compute thread */
     size_t training;                             /* jobs of training from selection until they are merged or failed */
     size_t outstanding;                          /* … until their answer went to the compute thread */
-    size_t dispatching;                          /* … whose request is not sent yet */
+    size_t cohort_outstanding[FLOSIM_MAX_COHORTS];
+    size_t validating;
+    uint32_t selections; /* so far */
+    size_t dispatching;  /* … whose request is not sent yet */
     size_t benchmarking;
     size_t held;
     bool batch_open; /* requests of the latest selection are still being sent */
@@ -180,6 +220,7 @@ void session_job_fail(struct session_job *job, const struct error *err); /* whil
 void session_job_answered(struct session_job *job, struct link_reply *reply);
 void session_job_leave(struct session_job *job); /* out of the list of jobs under way */
 void session_drain(struct session *session);
+void session_job_abort(struct session_job *job); /* tell the client to stop; the job stays as it is */
 double session_transfer_allowance_s(size_t bytes, size_t clients);
 
 /* session_distribute.c: model files, then the job's own request. */
@@ -209,6 +250,14 @@ int job_figures_parse(struct span json, struct job_figures *out, struct error *e
 /* session_merge.c: hand an answer to the compute thread. */
 void session_merge(struct session_job *job);
 
+/* session_cohort.c: the rules of a round, on the compute thread, and what the loop does by them. */
+void session_cohorts_chosen(struct session_compute *compute, const struct flosim_choice *choice, size_t num_clients,
+                            uint32_t selection);
+/* A call's round as the aggregator sees it: `arriving` 1 for an update that would be held by it, 0 for a failure. */
+struct flosim_round session_round_of(const struct session_job *job, size_t arriving);
+bool session_lacks_quorum(const struct session_job *job, const struct flosim_round *round, size_t arriving);
+void session_drop_surplus(struct session *session, unsigned cohort, uint32_t selection);
+
 /* session_compute.c: what happens on the compute thread with a new global model. */
 int session_compute_init(struct session *session, struct error *err);
 void session_compute_fini(struct session *session);
@@ -216,7 +265,7 @@ int session_compute_adopt(struct session *session, struct new_model *out, struct
 
 /* session_round.c */
 void session_round_finished(struct session *session, struct new_model *model);
-void session_round_lost(struct session *session);
+void session_round_lost(struct session *session, const char *why);
 
 /* session_end.c */
 void session_end(struct session *session, enum session_status status, const char *format, ...)

@@ -45,6 +45,8 @@ void session_job_free(struct session_job *job)
         job->release_credit(job->credit_owner);
     blob_unref(job->storage);
     blob_unref(job->model.image);
+    blob_unref(job->extras.correction);
+    blob_unref(job->base_image);
     free(job);
 }
 
@@ -108,10 +110,33 @@ void session_drain(struct session *session)
         if (!session->answers)
             session->answers_tail = &session->answers;
         job->next = NULL;
-        session->outstanding -= job->kind == JOB_TRAIN;
+        if (job->kind == JOB_TRAIN) {
+            session->outstanding--;
+            session->cohort_outstanding[job->cohort]--;
+        }
         job->outstanding_after = session->outstanding;
+        job->cohort_outstanding_after = session->cohort_outstanding[job->cohort];
         session_merge(job);
     }
+}
+
+static void ignore(void *context, struct link_reply *reply)
+{
+    (void)context;
+    (void)reply;
+}
+
+void session_job_abort(struct session_job *job)
+{
+    struct session *session = job->session;
+    struct abort_request request = {
+        .session_id = session->setup->session_id,
+        .round_idx = (int32_t)job->base_version,
+        .leader_term = session->env.leader_term,
+    };
+
+    if (job->state == JOB_WORKING && job->client->link && job->kind != JOB_BENCHMARK)
+        job->client->link->ops->abort(job->client->link, &request, ignore, NULL);
 }
 
 /* Did the request fail because nobody is there? (A deadline is the client's slowness, not its absence.) */
@@ -138,10 +163,13 @@ void session_link_answered(void *context, struct link_reply *reply)
     }
     job->bytes_down += reply->bytes_sent;
     /* Losing contact fails every job of the client, this one too. */
-    if (is_out_of_contact(reply->error.status) && job->client->active)
+    if (is_out_of_contact(reply->error.status) && job->client->active) {
         roster_lost_contact(session->env.roster, job->client, reply->error.message);
-    else
-        session_job_fail(job, &reply->error);
+        return;
+    }
+    if (reply->error.status == ERR_DEADLINE)
+        session_job_abort(job); /* else it would go on in case that the leader died */
+    session_job_fail(job, &reply->error);
 }
 
 double session_transfer_allowance_s(size_t bytes, size_t clients)

@@ -1,4 +1,6 @@
 /* One answer on its way through the compute thread: decode, check, aggregate, and what follows from a new model. */
+#include <string.h>
+
 #include <flosim/exact_sum.h>
 
 #include "codec/encoding.h"
@@ -34,24 +36,54 @@ static int check_update(struct session_job *job, struct error *err)
     return status;
 }
 
-static struct flosim_round round_of(const struct session_job *job)
+/* What a call to the aggregator came to is on the cohort's record. */
+static void settle(struct session_job *job, int status, size_t arriving)
 {
-    const struct session_compute *compute = &job->session->compute;
+    struct cohort *cohort = &job->session->compute.cohorts[job->cohort];
 
-    return (struct flosim_round){
-        .size = sizeof(struct flosim_round),
-        .version = compute->version,
-        .global = compute->global,
-        .num_outstanding = job->outstanding_after,
-    };
+    if (status != FLOSIM_READY) {
+        cohort->held += arriving;
+        return;
+    }
+    cohort->held = 0;
+    if (cohort->enough && job->cohort_outstanding_after > 0)
+        cohort->closed = job->closes = cohort->latest;
+}
+
+static int give_up_round(struct session_job *job)
+{
+    struct aggregator *aggregator = &job->session->compute.aggregator;
+    struct cohort *cohort = &job->session->compute.cohorts[job->cohort];
+
+    aggregator->ops->discard(aggregator->state, job->cohort);
+    job->discarded = cohort->held;
+    job->result = MERGE_NO_QUORUM;
+    cohort->held = 0;
+    return FLOSIM_PENDING;
+}
+
+/* The model that an update started from; NULL where the aggregator does not ask for it. */
+static int find_base(struct session_job *job, const float **base)
+{
+    struct session_compute *compute = &job->session->compute;
+
+    *base = NULL;
+    if (!(compute->aggregator.ops->flags & FLOSIM_USES_BASE))
+        return OK;
+    *base = job->base_version == compute->version ? compute->global : compute->base;
+    if (*base == compute->global)
+        return OK;
+    return weights_decode(&job->session->setup->layout, blob_span(job->base_image), compute->base, &job->error);
 }
 
 static int merge_update(struct session_job *job)
 {
     struct session_compute *compute = &job->session->compute;
     const struct job_figures *figures = &job->figures;
-    struct flosim_metric metrics[] = {
-        {"loss", figures->loss}, {"accuracy", figures->accuracy}, {"time_taken_s", figures->time_taken_s}};
+    struct flosim_metric metrics[] = {{"loss", figures->loss},
+                                      {"accuracy", figures->accuracy},
+                                      {"time_taken_s", figures->time_taken_s},
+                                      {"initial_loss", figures->initial_loss}};
     struct flosim_update update = {
         .size = sizeof update,
         .client = job->client->id,
@@ -61,12 +93,20 @@ static int merge_update(struct session_job *job)
         .weights = compute->scratch,
         .metrics = metrics,
         .num_metrics = sizeof metrics / sizeof *metrics,
+        .num_epochs = figures->num_epochs > 0 ? figures->num_epochs : 0,
+        .learning_rate = (double)job->learning_rate,
     };
-    struct flosim_round round = round_of(job);
-    int status = compute->aggregator.ops->on_update(compute->aggregator.state, &update, &round, compute->next);
+    struct flosim_round round = session_round_of(job, 1);
+    int status = find_base(job, &update.base);
 
+    if (status != OK)
+        return status;
+    if (session_lacks_quorum(job, &round, 1))
+        return give_up_round(job);
+    status = compute->aggregator.ops->on_update(compute->aggregator.state, &update, &round, compute->next);
     if (status < 0)
-        strategy_error(&compute->aggregator.host, status, &job->error);
+        return strategy_error(&compute->aggregator.host, status, &job->error);
+    settle(job, status, 1);
     return status;
 }
 
@@ -74,9 +114,14 @@ static int merge_update(struct session_job *job)
 static int merge_failure(struct session_job *job)
 {
     struct session_compute *compute = &job->session->compute;
-    struct flosim_round round = round_of(job);
+    struct flosim_round round = session_round_of(job, 0);
+    int status;
 
-    return compute->aggregator.ops->on_failure(compute->aggregator.state, job->client->id, &round, compute->next);
+    if (session_lacks_quorum(job, &round, 0))
+        return give_up_round(job);
+    status = compute->aggregator.ops->on_failure(compute->aggregator.state, job->client->id, &round, compute->next);
+    settle(job, status, 0);
+    return status;
 }
 
 static int check_validation(struct session_job *job)
@@ -102,8 +147,10 @@ static int tell_selector(struct session_job *job)
         .last_loss = job->kind == JOB_TRAIN ? job->figures.loss : -1,
         .last_accuracy = job->kind == JOB_TRAIN ? job->figures.accuracy : -1,
         .last_seconds = job->kind == JOB_TRAIN ? job->figures.time_taken_s : -1,
+        .last_square_loss = job->kind == JOB_TRAIN ? job->figures.square_loss : -1,
         .validation_loss = job->kind == JOB_VALIDATE ? job->figures.loss : -1,
         .validation_accuracy = job->kind == JOB_VALIDATE ? job->figures.accuracy : -1,
+        .validation_round = job->kind == JOB_VALIDATE ? job->base_version : -1,
     };
     struct flosim_result result = {
         .size = sizeof result,
@@ -126,6 +173,19 @@ static void give_back(struct session_job *job)
     job->release_credit = NULL;
 }
 
+/* Its round made a model without it. */
+static bool came_too_late(struct session_job *job)
+{
+    if (job->selection > job->session->compute.cohorts[job->cohort].closed)
+        return false;
+    if (job->error.status == OK)
+        FAIL(&job->error, ERR_CANCELLED, "the round had enough updates without it");
+    job->result = MERGE_DROPPED;
+    give_back(job);
+    job->held_after = job->session->compute.aggregator.ops->held(job->session->compute.aggregator.state);
+    return true;
+}
+
 static void run_training(struct session_job *job)
 {
     struct session_compute *compute = &job->session->compute;
@@ -134,10 +194,13 @@ static void run_training(struct session_job *job)
 
     if (compute->stopped)
         FAIL(&job->error, ERR_CANCELLED, "the session was over when its answer came");
+    else if (came_too_late(job))
+        return;
     if (answered && check_update(job, &job->error) == OK)
         status = merge_update(job);
     give_back(job);
-    job->result = job->error.status == OK ? MERGE_PENDING : answered ? MERGE_REFUSED : MERGE_FAILED;
+    if (job->result != MERGE_NO_QUORUM)
+        job->result = job->error.status == OK ? MERGE_PENDING : answered ? MERGE_REFUSED : MERGE_FAILED;
     if (job->error.status != OK && !compute->stopped)
         status = merge_failure(job);
     if (status < 0) {
@@ -156,6 +219,8 @@ static void run(struct executor_task *task)
 
     if (job->kind == JOB_TRAIN) {
         run_training(job);
+        if (job->result == MERGE_DROPPED)
+            return;
     } else if (job->error.status == OK) {
         check_validation(job);
         give_back(job);
@@ -169,17 +234,21 @@ static void run(struct executor_task *task)
 
 /* ---- back on the loop ---- */
 
-static void note_failure(struct session_job *job, bool refused)
+static void note_failure(struct session_job *job, const char *kind)
 {
     struct session *session = job->session;
+    bool refused = strcmp(kind, "refused") == 0;
 
     session_emit(session, "failure",
                  json_pack("{s:I, s:s, s:s, s:s, s:b}", "round", (json_int_t)job->base_version + 1, "client",
-                           job->client->id, "kind", refused ? "refused" : "failed", "reason", job->error.message,
-                           "session_over", session->phase != PHASE_RUNNING));
-    log_write(session->env.log, LOG_WARN, "session", "%s: %s client=%s round=%lld",
-              refused ? "update refused" : "client failed", job->error.message, job->client->id,
-              (long long)job->base_version + 1);
+                           job->client->id, "kind", kind, "reason", job->error.message, "session_over",
+                           session->phase != PHASE_RUNNING));
+    log_write(session->env.log, job->result == MERGE_DROPPED ? LOG_INFO : LOG_WARN, "session",
+              "%s: %s client=%s round=%lld",
+              refused                        ? "update refused"
+              : job->result == MERGE_DROPPED ? "not needed"
+                                             : "client failed",
+              job->error.message, job->client->id, (long long)job->base_version + 1);
 }
 
 static void note_update(struct session_job *job)
@@ -206,34 +275,79 @@ static void keep_figures(struct client_tally *tally, const struct session_job *j
         tally->pss_training_kb = job->figures.pss_kb;
 }
 
+enum fate { MERGED, REFUSED, FAILED, DROPPED };
+
+/* A broken aggregator ends the session; the update itself is counted as what came of it before. */
+static enum fate fate_of(const struct session_job *job)
+{
+    if (job->result == MERGE_DROPPED)
+        return DROPPED;
+    if (job->result == MERGE_NO_QUORUM && job->error.status == OK)
+        return DROPPED;
+    if (job->result == MERGE_REFUSED)
+        return REFUSED;
+    return job->error.status == OK && job->figures.num_samples > 0 ? MERGED : FAILED;
+}
+
 static void count_training(struct session_job *job)
 {
+    static const char *const kinds[] = {"merged", "refused", "failed", "dropped"};
     struct session *session = job->session;
     struct client_tally *tally = session_tally(session, job->client);
-    bool refused = job->result == MERGE_REFUSED, failed = job->result == MERGE_FAILED;
-    /* A broken aggregator ends the session; the update itself is counted as what came of it before. */
-    bool merged = !refused && !failed && job->figures.num_samples > 0;
+    enum fate fate = fate_of(job);
 
-    failed = !merged && !refused;
-    session->ledger.merged += merged;
-    session->ledger.refused += refused;
-    session->ledger.failed += failed;
-    session->counts.merged += merged;
-    session->counts.refused += refused;
-    session->counts.failed += failed;
+    *(int64_t *[]){&session->ledger.merged, &session->ledger.refused, &session->ledger.failed,
+                   &session->ledger.dropped}[fate] += 1;
+    *(int64_t *[]){&session->counts.merged, &session->counts.refused, &session->counts.failed,
+                   &session->counts.dropped}[fate] += 1;
+    *(int64_t *[]){&tally->merged, &tally->refused, &tally->failed, &tally->dropped}[fate] += 1;
     session->counts.bytes_down += job->bytes_down;
     session->counts.bytes_up += job->bytes_up;
-    tally->merged += merged;
-    tally->refused += refused;
-    tally->failed += failed;
     tally->bytes_down += job->bytes_down;
     tally->bytes_up += job->bytes_up;
-    if (merged) {
+    if (fate == MERGED) {
         keep_figures(tally, job);
         note_update(job);
     } else {
-        note_failure(job, refused);
+        note_failure(job, kinds[fate]);
     }
+}
+
+/* The round's updates had counted as merged; now nothing comes of them. */
+static void take_back_merged(struct session *session, size_t n)
+{
+    for (size_t i = 0; i < roster_size(session->env.roster); i++) {
+        struct client_tally *tally = session_tally(session, roster_at(session->env.roster, i));
+
+        if (!tally || !tally->has_given)
+            continue;
+        tally->has_given = false;
+        tally->merged--;
+        tally->dropped++;
+    }
+    session->ledger.merged -= (int64_t)n;
+    session->ledger.dropped += (int64_t)n;
+    session->counts.merged -= (int64_t)n;
+    session->counts.dropped += (int64_t)n;
+}
+
+static void quorum_missed(struct session_job *job)
+{
+    struct session *session = job->session;
+
+    log_write(session->env.log, LOG_WARN, "session", "round %lld missed its quorum: %zu updates came",
+              (long long)session->version + 1, job->discarded + (job->error.status == OK));
+    take_back_merged(session, job->discarded);
+    session_round_lost(session, "too few answered for the quorum");
+}
+
+/* A client that cannot do what the strategy needs will never be able to, nor will others of its kind. */
+static bool is_unable(const struct session_job *job)
+{
+    const struct job_extras *extras = &job->extras;
+
+    return job->error.status == ERR_UNIMPLEMENTED && job->session->phase == PHASE_RUNNING &&
+           (extras->proximal_mu > 0 || extras->correction || extras->wants_initial_loss);
 }
 
 static void training_over(struct session_job *job)
@@ -245,12 +359,16 @@ static void training_over(struct session_job *job)
     session->training--;
     session->held = job->held_after;
     count_training(job);
-    if (job->result == MERGE_BROKEN)
+    if (job->closes)
+        session_drop_surplus(session, job->cohort, job->closes);
+    if (job->result == MERGE_BROKEN || is_unable(job))
         session_end(session, SESSION_FAILED, "%s", job->error.message);
     else if (model.image)
         session_round_finished(session, &model);
-    else if (session->training == 0 && session->held == 0)
-        session_round_lost(session);
+    else if (job->result == MERGE_NO_QUORUM)
+        quorum_missed(job);
+    else if (session->training == 0 && session->held == 0 && job->result != MERGE_DROPPED)
+        session_round_lost(session, "nobody answered");
     else
         session_ask(session);
 }
@@ -259,12 +377,15 @@ static void validation_over(struct session_job *job)
 {
     struct client_tally *tally = session_tally(job->session, job->client);
 
+    job->session->validating--;
+    tally->validation_round = job->base_version;
     if (job->result == MERGE_BROKEN) {
         session_end(job->session, SESSION_FAILED, "%s", job->error.message);
         return;
     }
     if (job->error.status != OK) {
-        note_failure(job, false);
+        tally->validation_loss = tally->validation_accuracy = -1;
+        note_failure(job, "failed");
     } else {
         tally->validation_loss = job->figures.loss;
         tally->validation_accuracy = job->figures.accuracy;

@@ -7,7 +7,7 @@ enum { MAX_METRICS_BYTES = 64 * 1024 };
 
 void job_figures_clear(struct job_figures *figures)
 {
-    *figures = (struct job_figures){-1, -1, -1, -1, -1, -1, -1, -1};
+    *figures = (struct job_figures){-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
 }
 
 /* Non-negative and finite, or -1. */
@@ -48,6 +48,9 @@ int job_figures_parse(struct span json, struct job_figures *out, struct error *e
         .mini_batches = integer_of(metrics, "total_mini_batches"),
         .pss_idle_kb = integer_of(metrics, "pss_idle_kb"),
         .pss_kb = integer_of(metrics, "pss_kb"),
+        .num_epochs = real_of(metrics, "num_epochs"),
+        .initial_loss = real_of(metrics, "initial_loss"),
+        .square_loss = real_of(metrics, "square_loss"),
     };
     json_decref(metrics);
     return OK;

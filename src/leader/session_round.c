@@ -54,11 +54,12 @@ static json_t *real_or_null(bool known, double value)
 static json_t *round_json(struct session *session, const struct new_model *model, const struct round_summary *summary)
 {
     const struct round_counts *counts = &session->counts;
-    json_t *json = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "round", (json_int_t)session->version,
-                             "selected", (json_int_t)counts->selected, "merged", (json_int_t)counts->merged, "refused",
-                             (json_int_t)counts->refused, "failed", (json_int_t)counts->failed, "clients_active",
-                             (json_int_t)roster_num_active(session->env.roster), "bytes_down",
-                             (json_int_t)counts->bytes_down, "bytes_up", (json_int_t)counts->bytes_up);
+    json_t *json =
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "dropped", (json_int_t)counts->dropped, "round",
+                  (json_int_t)session->version, "selected", (json_int_t)counts->selected, "merged",
+                  (json_int_t)counts->merged, "refused", (json_int_t)counts->refused, "failed",
+                  (json_int_t)counts->failed, "clients_active", (json_int_t)roster_num_active(session->env.roster),
+                  "bytes_down", (json_int_t)counts->bytes_down, "bytes_up", (json_int_t)counts->bytes_up);
 
     if (!json)
         return NULL;
@@ -125,9 +126,9 @@ static int put_value(char *at, size_t room, const json_t *json, const char *key)
 static void write_line(struct session *session, const json_t *json, struct blob *old_model)
 {
     static const char *const keys[] = {
-        "round",          "selected",       "merged",     "refused",    "failed",       "accuracy",     "loss",
-        "train_loss",     "train_accuracy", "duration_s", "modelled_s", "validation_s", "bytes_down",   "bytes_up",
-        "clients_active", "lost_before",    "perplexity", "mae",        "mse",          "learning_rate"};
+        "round",          "selected",       "merged",     "refused",    "failed",       "accuracy",      "loss",
+        "train_loss",     "train_accuracy", "duration_s", "modelled_s", "validation_s", "bytes_down",    "bytes_up",
+        "clients_active", "lost_before",    "perplexity", "mae",        "mse",          "learning_rate", "dropped"};
     struct line_task *self = calloc(1, sizeof *self);
     struct loop_lag lag;
     size_t used = 0;
@@ -225,21 +226,21 @@ void session_round_finished(struct session *session, struct new_model *model)
     session_pass(&session->control, "leader.end", round, model->stop ? end_as_told : go_on);
 }
 
-void session_round_lost(struct session *session)
+void session_round_lost(struct session *session, const char *why)
 {
     if (session->phase != PHASE_RUNNING)
         return; /* the session's end took the round's clients away */
     session->ledger.lost_rounds++;
     session->counts.lost_before++;
     session->lost_in_a_row++;
-    session_emit(
-        session, "round_lost",
-        json_pack("{s:I, s:i}", "round", (json_int_t)session->version + 1, "in_a_row", session->lost_in_a_row));
-    log_write(session->env.log, LOG_WARN, "session", "nobody answered; selecting anew round=%lld",
+    session_emit(session, "round_lost",
+                 json_pack("{s:I, s:i, s:s}", "round", (json_int_t)session->version + 1, "in_a_row",
+                           session->lost_in_a_row, "reason", why));
+    log_write(session->env.log, LOG_WARN, "session", "%s; selecting anew round=%lld", why,
               (long long)session->version + 1);
     if (session->lost_in_a_row >= MAX_LOST_IN_A_ROW)
-        session_end(session, SESSION_FAILED, "nobody answered in %d selections of round %lld in a row",
-                    session->lost_in_a_row, (long long)session->version + 1);
+        session_end(session, SESSION_FAILED, "%s in %d selections of round %lld in a row", why, session->lost_in_a_row,
+                    (long long)session->version + 1);
     else
         go_on(session);
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/encoding.h"
 #include "leader/session_internal.h"
 
 /* One asking, on its way to the compute thread and back. */
@@ -11,7 +12,9 @@ struct asking {
     struct flosim_selection selection;
     struct flosim_client *clients;
     struct roster_client **who; /* the roster's entry of each */
-    unsigned char *action;
+    struct flosim_choice choice;
+    struct job_extras *extras; /* [K]; NULL where the aggregator wants none */
+    uint32_t number;           /* the session's how-manieth selection */
     int status;
     struct error error;
 };
@@ -20,9 +23,13 @@ static void free_asking(struct asking *asking)
 {
     for (size_t i = 0; asking->clients && i < asking->selection.num_clients; i++)
         free((void *)(uintptr_t)asking->clients[i].labels);
+    for (size_t i = 0; asking->extras && i < asking->selection.num_clients; i++)
+        blob_unref(asking->extras[i].correction);
+    free(asking->extras);
     free(asking->clients);
     free(asking->who);
-    free(asking->action);
+    free(asking->choice.action);
+    free(asking->choice.cohort);
     free(asking);
 }
 
@@ -66,7 +73,9 @@ static void describe(struct session *session, struct roster_client *client, stru
         .last_accuracy = tally ? tally->latest.accuracy : -1,
         .last_seconds = tally ? tally->latest.time_taken_s : -1,
         .validation_loss = tally ? tally->validation_loss : -1,
+        .last_square_loss = tally ? tally->latest.square_loss : -1,
         .validation_accuracy = tally ? tally->validation_accuracy : -1,
+        .validation_round = tally ? tally->validation_round : -1,
     };
     if (dataset && (session->setup->strategies.selector->flags & FLOSIM_USES_LABELS))
         copy_labels(dataset, out);
@@ -82,8 +91,12 @@ static struct asking *new_asking(struct session *session)
     asking->session = session;
     asking->clients = calloc(n + 1, sizeof *asking->clients);
     asking->who = calloc(n + 1, sizeof *asking->who);
-    asking->action = calloc(n + 1, 1);
-    if (!asking->clients || !asking->who || !asking->action) {
+    asking->choice =
+        (struct flosim_choice){.size = sizeof asking->choice, .action = calloc(n + 1, 1), .cohort = calloc(n + 1, 1)};
+    if (session->compute.aggregator.ops->prepare)
+        asking->extras = calloc(n + 1, sizeof *asking->extras);
+    if (!asking->clients || !asking->who || !asking->choice.action || !asking->choice.cohort ||
+        (session->compute.aggregator.ops->prepare && !asking->extras)) {
         free_asking(asking);
         return NULL;
     }
@@ -96,7 +109,10 @@ static struct asking *new_asking(struct session *session)
         .num_held = session->held,
         .num_clients = n,
         .clients = asking->clients,
+        .num_validating = session->validating,
+        .over_selection = session->setup->config.session_config.over_selection,
     };
+    asking->number = session->selections + 1;
     for (size_t i = 0; i < n; i++) {
         asking->who[i] = roster_at(session->env.roster, i);
         describe(session, asking->who[i], &asking->clients[i]);
@@ -106,44 +122,128 @@ static struct asking *new_asking(struct session *session)
 
 /* ---- compute thread ---- */
 
+/* Chosen are only those whom the picture called selectable, whatever a strategy says. */
+static int check_choice(struct asking *asking)
+{
+    struct flosim_choice *choice = &asking->choice;
+    uint32_t num_cohorts = choice->num_cohorts ? choice->num_cohorts : 1;
+
+    if (num_cohorts > FLOSIM_MAX_COHORTS)
+        return FAIL(&asking->error, ERR_INVALID, "the selection works with %u cohorts; at most %d are possible",
+                    (unsigned)num_cohorts, FLOSIM_MAX_COHORTS);
+    for (size_t i = 0; i < asking->selection.num_clients; i++) {
+        if (!(asking->clients[i].flags & FLOSIM_SELECTABLE) || choice->action[i] > FLOSIM_VALIDATE)
+            choice->action[i] = FLOSIM_IDLE;
+        if (choice->action[i] == FLOSIM_TRAIN && choice->cohort[i] >= num_cohorts)
+            return FAIL(&asking->error, ERR_INVALID, "the selection puts a client into cohort %u of %u",
+                        (unsigned)choice->cohort[i], (unsigned)num_cohorts);
+        if (choice->action[i] != FLOSIM_TRAIN)
+            choice->cohort[i] = 0;
+    }
+    return OK;
+}
+
+/* What the aggregator wants of client i besides plain training. */
+static int prepare_client(struct asking *asking, size_t i)
+{
+    struct session_compute *compute = &asking->session->compute;
+    struct aggregator *aggregator = &compute->aggregator;
+    struct flosim_request request = {.size = sizeof request};
+    struct flosim_round round = {.size = sizeof round,
+                                 .version = compute->version,
+                                 .global = compute->global,
+                                 .cohort = asking->choice.cohort[i],
+                                 .num_cohorts = compute->num_cohorts};
+    int status = aggregator->ops->prepare(aggregator->state, asking->clients[i].id, &round, &request);
+
+    if (status < 0)
+        return strategy_error(&aggregator->host, status, &asking->error);
+    asking->extras[i].proximal_mu = request.proximal_mu;
+    asking->extras[i].wants_initial_loss = request.wants_initial_loss;
+    if (!request.correction)
+        return OK;
+    return weights_encode(&asking->session->setup->layout, request.correction, &asking->extras[i].correction,
+                          &asking->error);
+}
+
+static int prepare_clients(struct asking *asking)
+{
+    int status = OK;
+
+    for (size_t i = 0; asking->extras && i < asking->selection.num_clients && status == OK; i++)
+        if (asking->choice.action[i] == FLOSIM_TRAIN)
+            status = prepare_client(asking, i);
+    return status;
+}
+
 static void run_selector(struct executor_task *task)
 {
     struct asking *asking = CONTAINER_OF(task, struct asking, task);
-    struct selector *selector = &asking->session->compute.selector;
+    struct session_compute *compute = &asking->session->compute;
+    struct selector *selector = &compute->selector;
 
-    asking->status = selector->ops->select(selector->state, &asking->selection, asking->action);
-    if (asking->status < 0)
+    asking->status = selector->ops->select(selector->state, &asking->selection, &asking->choice);
+    if (asking->status < 0 || asking->status == FLOSIM_STOP) {
         strategy_error(&selector->host, asking->status, &asking->error);
+        return;
+    }
+    asking->status = check_choice(asking);
+    if (asking->status != OK)
+        return;
+    session_cohorts_chosen(compute, &asking->choice, asking->selection.num_clients, asking->number);
+    asking->status = prepare_clients(asking);
 }
 
 /* ---- back on the loop ---- */
 
-/* Chosen are only those whom the picture called selectable, whatever a strategy says. Returns how many, or ERR_MEMORY.
- */
-static long make_jobs(struct asking *asking, json_t *ids)
+static void count_chosen(struct session_job *job, struct client_tally *tally)
+{
+    struct session *session = job->session;
+
+    tally->selected++;
+    session->counts.selected++;
+    session->ledger.sent++;
+    session->training++;
+    session->outstanding++;
+    session->cohort_outstanding[job->cohort]++;
+    session->dispatching++;
+}
+
+static int make_job(struct asking *asking, size_t i, json_t *ids)
 {
     struct session *session = asking->session;
+    enum job_kind kind = asking->choice.action[i] == FLOSIM_TRAIN ? JOB_TRAIN : JOB_VALIDATE;
+    struct client_tally *tally = session_tally(session, asking->who[i]);
+    struct session_job *job = tally ? session_job_new(session, kind, asking->who[i]) : NULL;
+
+    if (!job)
+        return ERR_MEMORY;
+    if (kind == JOB_VALIDATE) {
+        session->validating++;
+        return OK;
+    }
+    job->cohort = asking->choice.cohort[i];
+    job->selection = asking->number;
+    if (asking->extras) {
+        job->extras = asking->extras[i];
+        asking->extras[i].correction = NULL;
+    }
+    count_chosen(job, tally);
+    json_array_append_new(ids, json_string(asking->who[i]->id));
+    return OK;
+}
+
+/* Returns how many, or ERR_MEMORY. Who became busy or left since the picture was taken is left out. */
+static long make_jobs(struct asking *asking, json_t *ids)
+{
     long chosen = 0;
 
     for (size_t i = 0; i < asking->selection.num_clients; i++) {
-        struct roster_client *client = asking->who[i];
-        enum job_kind kind = asking->action[i] == FLOSIM_TRAIN ? JOB_TRAIN : JOB_VALIDATE;
-        struct client_tally *tally = session_tally(session, client);
-
-        if (asking->action[i] == FLOSIM_IDLE || !(asking->clients[i].flags & FLOSIM_SELECTABLE) || client->busy)
+        if (asking->choice.action[i] == FLOSIM_IDLE || asking->who[i]->busy)
             continue;
-        if (!tally || !session_job_new(session, kind, client))
+        if (make_job(asking, i, ids) != OK)
             return ERR_MEMORY;
         chosen++;
-        if (kind == JOB_VALIDATE)
-            continue;
-        tally->selected++;
-        session->counts.selected++;
-        session->ledger.sent++;
-        session->training++;
-        session->outstanding++;
-        session->dispatching++;
-        json_array_append_new(ids, json_string(client->id));
     }
     return chosen;
 }
@@ -187,7 +287,8 @@ static void await_somebody(struct session *session)
     double max_wait_s = session->setup->config.session_config.wait_for_clients.max_wait_s;
     enum { LEAST_WAIT_S = 10 };
 
-    if (session->training > 0 || session->benchmarking > 0 || session->wait_timer.heap_index >= 0)
+    if (session->training > 0 || session->validating > 0 || session->benchmarking > 0 ||
+        session->wait_timer.heap_index >= 0)
         return;
     session->wait_began_ns = session_now_ns(session);
     log_write(session->env.log, LOG_WARN, "session", "nobody can be selected; waiting round=%lld active=%zu",
@@ -207,10 +308,12 @@ static void selected(struct asking *asking)
 {
     struct session *session = asking->session;
     json_t *ids = json_array();
-    long chosen = asking->status < 0 ? 0 : make_jobs(asking, ids);
+    long chosen = asking->status != OK ? 0 : make_jobs(asking, ids);
 
     if (asking->status < 0) {
         session_end(session, SESSION_FAILED, "%s", asking->error.message);
+    } else if (asking->status == FLOSIM_STOP) {
+        session_end(session, SESSION_FINISHED, "%s", asking->error.message);
     } else if (chosen < 0) {
         session_end(session, SESSION_FAILED, "no memory for a selection");
     } else if (chosen == 0) {
@@ -218,6 +321,7 @@ static void selected(struct asking *asking)
     } else {
         loop_timer_cancel(session->env.loop, &session->wait_timer);
         session->attempt++;
+        session->selections = asking->number;
         session_emit(session, "selected",
                      json_pack("{s:I, s:O, s:i}", "round", (json_int_t)session->version + 1, "clients", ids, "attempt",
                                (int)session->attempt));

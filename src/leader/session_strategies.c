@@ -97,6 +97,22 @@ static void read_terminations(struct reading *reading, struct session_strategies
     }
 }
 
+/* over_selection and quorum speak of rounds. */
+static void check_round_rules(struct reading *reading, const struct session_strategies *out)
+{
+    const struct session_config *config = reading->config;
+    bool in_rounds = out->aggregator->flags & (FLOSIM_WAITS_FOR_ALL | FLOSIM_USES_COHORTS);
+    bool one_round = (out->aggregator->flags & FLOSIM_WAITS_FOR_ALL) != 0;
+
+    if (config->session_config.quorum > 0 && !in_rounds)
+        diag_error(reading->diags, place_of(reading, "quorum"),
+                   "`quorum` is about rounds, which aggregator `%s` does not have", out->aggregator->name);
+    if (config->session_config.over_selection > 1 && !one_round)
+        diag_error(reading->diags, place_of(reading, "over_selection"),
+                   "`over_selection` is about synchronous rounds, which aggregator `%s` does not have",
+                   out->aggregator->name);
+}
+
 /* Combinations that could only hang or lie. */
 static void check_together(struct reading *reading, const struct session_strategies *out)
 {
@@ -109,6 +125,12 @@ static void check_together(struct reading *reading, const struct session_strateg
                    "aggregator `%s` waits until nobody trains, but client_selection `%s` always keeps somebody "
                    "training: choose an asynchronous aggregator (fedasync) or a synchronous selection",
                    out->aggregator->name, out->selector->name);
+    if ((out->aggregator->flags & FLOSIM_BUFFERS) && !(out->selector->flags & FLOSIM_SELECTS_WHILE_TRAINING))
+        diag_error(reading->diags, place_of(reading, "client_selection"),
+                   "aggregator `%s` holds updates while others train, but client_selection `%s` waits until a round is "
+                   "over: choose an asynchronous selection (fedasync)",
+                   out->aggregator->name, out->selector->name);
+    check_round_rules(reading, out);
     if ((out->selector->flags & FLOSIM_USES_LATENCY) && config->benchmark_config.skip_benchmark)
         diag_error(reading->diags, place_of(reading, "client_selection"),
                    "client_selection `%s` needs benchmark latencies: set benchmark_config.skip_benchmark to false",

@@ -141,6 +141,7 @@ static int host_init(struct strategy_host *host, const char *component, const st
         .num_parameters = base->layout->num_parameters,
         .tensors = host->tensors,
         .num_tensors = base->layout->num_tensors,
+        .training = base->training,
         .log = host_log,
         .explain = host_explain,
         .random_init = random_init,

@@ -21,6 +21,7 @@ struct strategy_host {
 /* What an instance is built on; borrowed for its life. */
 struct strategy_base {
     const struct layout *layout;
+    const struct flosim_training *training;
     uint64_t seed;
     const struct log *log;
     struct store *store; /* client_selection_state or aggregator_state of the session; keys are prefixed by the name */

@@ -23,6 +23,7 @@ struct loss_sums {
     int64_t correct;       /* where the loss counts them */
     double absolute_error; /* of values; each prediction's mean over its O */
     double squared_error;
+    double squared_loss; /* of each prediction; where the loss counts correct ones */
 };
 
 struct loss_ops {

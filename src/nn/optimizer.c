@@ -15,6 +15,7 @@ struct optimizer {
     size_t num_parameters, state_floats;
     int64_t step;
     double clip_norm, clip_value; /* 0: none */
+    struct drift drift;           /* zero: none */
 };
 
 struct clipping {
@@ -241,11 +242,27 @@ static void clip(const struct optimizer *optimizer, float *grads)
         grads[i] = grads[i] > limit ? limit : grads[i] < -limit ? -limit : grads[i];
 }
 
+void optimizer_set_drift(struct optimizer *optimizer, const struct drift *drift)
+{
+    optimizer->drift = *drift;
+}
+
+static void add_drift(const struct drift *drift, size_t n, const float *params, float *grads)
+{
+    float mu = (float)drift->mu;
+
+    for (size_t i = 0; mu > 0 && i < n; i++)
+        grads[i] += mu * (params[i] - drift->anchor[i]);
+    for (size_t i = 0; drift->correction && i < n; i++)
+        grads[i] += drift->correction[i];
+}
+
 void optimizer_step(struct optimizer *optimizer, struct team *team, float *params, float *grads)
 {
     struct step_job job = {optimizer, params, grads};
     size_t n = optimizer->num_parameters;
 
+    add_drift(&optimizer->drift, n, params, grads);
     clip(optimizer, grads);
     optimizer->step++;
     team_run(team, (n + CHUNK - 1) / CHUNK, 8.0 * (double)n, step_chunk, &job);

@@ -33,6 +33,17 @@ void optimizer_check(const char *name, struct diag_place where, struct yaml_node
 /* The same for clip_norm and clip_value, which stand beside name and args in `request`. */
 void optimizer_check_clipping(struct yaml_node request, struct diags *diags);
 void optimizer_free(struct optimizer *optimizer);
+
+/* What a federated strategy adds to the gradient of each step: mu (w - anchor) + correction. */
+struct drift {
+    double mu;               /* FedProx, Li et al. 2020; 0: none */
+    const float *anchor;     /* [num_parameters], where mu is not 0 */
+    const float *correction; /* [num_parameters] or NULL; SCAFFOLD, Karimireddy et al. 2020 */
+};
+
+/* From the next step on; what drift points to is borrowed for the optimizer's life. */
+void optimizer_set_drift(struct optimizer *optimizer, const struct drift *drift);
+
 /* One step, which `team` (may be NULL) shares out; clips grads first where that was asked for, so they are scratch. */
 void optimizer_step(struct optimizer *optimizer, struct team *team, float *params, float *grads);
 

@@ -160,6 +160,7 @@ static void sum_up(const struct job *job, struct evaluation *out)
         sums.correct += job->sums[i].correct;
         sums.absolute_error += job->sums[i].absolute_error;
         sums.squared_error += job->sums[i].squared_error;
+        sums.squared_loss += job->sums[i].squared_loss;
     }
     *out = evaluation_of(job->model, job->loss, &sums);
 }

@@ -15,17 +15,63 @@ struct training {
     const struct request_bytes *bytes;
     uint32_t *order; /* [num_train]: the epoch's order of items */
     int64_t mini_batches;
-    struct loss_sums sums; /* of the last epoch begun */
+    struct loss_sums sums;      /* of the last epoch begun */
+    float *anchor, *correction; /* [P] where the strategy wants them */
+    double initial_loss;        /* negative: not asked for */
     long pss_idle_kb, pss_kb;
 };
 
+/* Strategies ask for more than plain training by name; a name that is not here is refused, not ignored. */
+static int check_requires(const char *requires, struct error *err)
+{
+    static const char *const abilities[] = {"proximal", "correction", "initial_loss"};
+
+    while (requires && *requires) {
+        size_t n = strcspn(requires, ",");
+        bool known = false;
+
+        for (size_t i = 0; i < sizeof abilities / sizeof *abilities; i++)
+            known |= strlen(abilities[i]) == n && strncmp(abilities[i], requires, n) == 0;
+        if (!known)
+            return FAIL(err, ERR_UNIMPLEMENTED, "the strategy needs `%.*s` of its clients, which this worker lacks",
+                        n < 64 ? (int)n : 64, requires);
+        requires += n + (requires[n] == ',');
+    }
+    return OK;
+}
+
 static int check_request(const struct train_request *request, struct error *err)
 {
+    int status = check_requires(request->requires, err);
+
+    if (status)
+        return status;
+    if (!(request->proximal_mu >= 0 && request->proximal_mu < 1e6))
+        return FAIL(err, ERR_INVALID, "proximal_mu is %g, must be from 0 to 1e6", request->proximal_mu);
     if (request->num_epochs < 1)
         return FAIL(err, ERR_INVALID, "num_epochs is %d, must be at least 1", (int)request->num_epochs);
     if (!isfinite(request->learning_rate))
         return FAIL(err, ERR_INVALID, "learning_rate is not a number");
     return work_check_limit(&request->limit, err);
+}
+
+/* What the strategy adds to the gradient, while the request's bytes are still there. */
+static int prepare_drift(struct training *t, struct error *err)
+{
+    const struct train_request *request = t->request;
+    const struct layout *layout = model_layout(t->work.model);
+    size_t n = layout->num_floats ? layout->num_floats : 1;
+
+    if (request->proximal_mu > 0 && !(t->anchor = malloc(n * sizeof *t->anchor)))
+        return FAIL(err, ERR_MEMORY, "out of memory for %zu weights", n);
+    if (t->anchor)
+        memcpy(t->anchor, t->work.params, layout->num_floats * sizeof *t->anchor);
+    if (request->correction.size && !(t->correction = malloc(n * sizeof *t->correction)))
+        return FAIL(err, ERR_MEMORY, "out of memory for a correction of %zu weights", n);
+    int status = t->correction ? weights_decode(layout, request->correction, t->correction, err) : OK;
+    if (!status)
+        optimizer_set_drift(t->steps.optimizer, &(struct drift){request->proximal_mu, t->anchor, t->correction});
+    return status;
 }
 
 static int prepare(struct training *t, struct trainer *trainer, struct error *err)
@@ -51,6 +97,8 @@ static int prepare(struct training *t, struct trainer *trainer, struct error *er
     status = weights_decode(model_layout(t->work.model), request->weights, t->work.params, err);
     if (!status)
         status = steps_init(&t->steps, &t->work, request->optimizer, (double)request->learning_rate, err);
+    if (!status)
+        status = prepare_drift(t, err);
     if (status)
         return status;
     request_bytes_drop(t->bytes);
@@ -119,6 +167,35 @@ static int run_epochs(struct training *t, struct error *err)
     return status;
 }
 
+static void fetch_train(const void *context, size_t first, size_t count, float *x, int32_t *labels, float *values)
+{
+    const struct data_parts *data = context;
+
+    data_gather(&data->all, NULL, first, count, x, labels, values);
+}
+
+static bool should_stop(const void *stopper)
+{
+    return stopper_is_raised(stopper);
+}
+
+/* The loss of the weights as they came, on the whole training set. */
+static int measure_initial_loss(struct training *t, struct error *err)
+{
+    struct work *work = &t->work;
+    struct batch_source source = {work->data.num_train, work_has_values(work), fetch_train, &work->data};
+    struct evaluation result;
+    int status;
+
+    if (!t->request->initial_loss)
+        return OK;
+    status = evaluate(work->model, work->loss, work->params, &source, work->batch, work->trainer->setup.threads,
+                      should_stop, work->stop, &result, err);
+    stopwatch_add_flops(&work->watch, model_flops_forward(work->model) * (double)work->data.num_train);
+    t->initial_loss = result.loss;
+    return status;
+}
+
 static int write_metrics(const struct training *t, double duration_s, double measured_s, char **out, struct error *err)
 {
     size_t n = t->work.data.num_train, batch = (size_t)t->work.batch;
@@ -132,6 +209,10 @@ static int write_metrics(const struct training *t, double duration_s, double mea
 
     if (metrics)
         work_add_figures(metrics, &figures);
+    if (metrics && t->work.loss->counts_correct)
+        json_object_set_new(metrics, "square_loss", work_number(t->sums.squared_loss / (double)t->sums.predictions));
+    if (metrics && t->request->initial_loss)
+        json_object_set_new(metrics, "initial_loss", work_number(t->initial_loss));
     *out = metrics ? json_dumps(metrics, JSON_COMPACT) : NULL;
     json_decref(metrics);
     return *out ? OK : FAIL(err, ERR_MEMORY, "out of memory for metrics");
@@ -142,6 +223,8 @@ static int compute(struct training *t, struct trainer *trainer, struct trained *
 {
     int status = prepare(t, trainer, err);
 
+    if (!status)
+        status = measure_initial_loss(t, err);
     if (!status)
         status = run_epochs(t, err);
     if (status)
@@ -169,6 +252,8 @@ int trainer_train(struct trainer *trainer, const struct train_request *request, 
     }
     steps_fini(&t.steps);
     free(t.order);
+    free(t.anchor);
+    free(t.correction);
     work_end(&t.work);
     if (!status)
         status = work_idle(&t.work, duration_s, err);

@@ -39,14 +39,16 @@ static int add_numbers(EVP_MD_CTX *digest, const struct train_request *request)
                            request->limit.kind == LIMIT_TIMEOUT ? request->limit.timeout_duration_s : 0};
 
     return add_bytes(digest, integers, sizeof integers) && add_bytes(digest, reals, sizeof reals) &&
-           add_bytes(digest, &request->seed, sizeof request->seed);
+           add_bytes(digest, &request->seed, sizeof request->seed) &&
+           add_bytes(digest, &request->proximal_mu, sizeof request->proximal_mu);
 }
 
 static int add_request(EVP_MD_CTX *digest, const struct train_request *request)
 {
     return EVP_DigestInit_ex(digest, EVP_sha256(), NULL) && add_text(digest, request->model_id) &&
-           add_text(digest, request->model_class) && add_text(digest, request->dataset_id) &&
-           add_span(digest, request->model_config) && add_weights(digest, request->weights) &&
+           add_text(digest, request->model_class) && add_text(digest, request->requires ? request->requires : "") &&
+           add_text(digest, request->dataset_id) && add_span(digest, request->model_config) &&
+           add_weights(digest, request->weights) && add_weights(digest, request->correction) &&
            add_span(digest, request->optimizer) && add_span(digest, request->loss_function) &&
            add_numbers(digest, request);
 }

@@ -8,13 +8,15 @@
 
 void strategy_world_init(struct strategy_world *world, uint64_t seed)
 {
+    static const struct flosim_training training = {
+        .num_epochs = 5, .batch_size = 10, .num_rounds = 100, .learning_rate = 0.1, .optimizer = "sgd"};
     int64_t dims[] = {WORLD_WEIGHTS};
 
     memset(world, 0, sizeof *world);
     layout_init(&world->layout);
     cr_assert_eq(layout_add(&world->layout, "w", TENSOR_PARAMETER, false, 1, dims, NULL), OK);
     cr_assert_eq(store_open(store_kind_find("inmemory"), "test", "1", &world->store, NULL), OK);
-    world->base = (struct strategy_base){&world->layout, seed, NULL, world->store};
+    world->base = (struct strategy_base){&world->layout, &training, seed, NULL, world->store};
     for (size_t i = 0; i < WORLD_CLIENTS; i++) {
         snprintf(world->ids[i], sizeof world->ids[i], "client-%02zu", i);
         world->clients[i] = (struct flosim_client){.id = world->ids[i],
@@ -26,7 +28,9 @@ void strategy_world_init(struct strategy_world *world, uint64_t seed)
                                                    .last_accuracy = -1,
                                                    .last_seconds = -1,
                                                    .validation_loss = -1,
-                                                   .validation_accuracy = -1};
+                                                   .validation_accuracy = -1,
+                                                   .last_square_loss = -1,
+                                                   .validation_round = -1};
     }
 }
 
@@ -88,11 +92,24 @@ const char *strategy_world_good_args(const char *name)
     return "";
 }
 
+struct flosim_choice strategy_world_select(struct selector *selector, const struct flosim_selection *selection,
+                                           unsigned char *action)
+{
+    unsigned char cohort[WORLD_CLIENTS] = {0};
+    struct flosim_choice choice = {.size = sizeof choice, .action = action, .cohort = cohort};
+    int status = selector->ops->select(selector->state, selection, &choice);
+
+    cr_assert_eq(status, FLOSIM_OK, "%s: %s", selector->ops->name, selector->host.explanation.message);
+    choice.action = choice.cohort = NULL;
+    return choice;
+}
+
 struct flosim_selection strategy_world_selection(struct strategy_world *world, int64_t round)
 {
     return (struct flosim_selection){.size = sizeof(struct flosim_selection),
                                      .round = round,
                                      .num_rounds = 100,
+                                     .over_selection = 1,
                                      .num_clients = WORLD_CLIENTS,
                                      .clients = world->clients};
 }

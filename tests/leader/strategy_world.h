@@ -26,6 +26,10 @@ size_t strategy_world_complaints(const char *name, const struct flosim_params *p
 /* Legal arguments for every member of the registries that needs some; "" for the others. */
 const char *strategy_world_good_args(const char *name);
 
+/* Asks the selector; fills action [WORLD_CLIENTS]. The world's clients train in one cohort. */
+struct flosim_choice strategy_world_select(struct selector *selector, const struct flosim_selection *selection,
+                                           unsigned char *action);
+
 struct flosim_selection strategy_world_selection(struct strategy_world *world, int64_t round);
 
 /* An update of client i, pseudo-random but fixed. Fills weights [WORLD_WEIGHTS]. */

@@ -98,7 +98,7 @@ static void select_once(const struct flosim_selector_ops *ops, const char *yaml,
     cr_assert_eq(selector_init(&selector, ops, strategy_world_args(ops->name, ops->params, yaml), &world.base, &err),
                  OK, "%s", err.message);
     memset(action, 0, WORLD_CLIENTS);
-    cr_assert_eq(selector.ops->select(selector.state, &selection, action), FLOSIM_OK);
+    strategy_world_select(&selector, &selection, action);
     for (size_t i = 0; i < WORLD_CLIENTS; i++)
         cr_assert(action[i] == FLOSIM_IDLE || (world.clients[i].flags & FLOSIM_SELECTABLE), "%s chose %s", ops->name,
                   world.ids[i]);
@@ -196,12 +196,12 @@ Test(strategies, fedasync_selection_keeps_the_same_number_training)
                                &world.base, NULL),
                  OK);
     selection = strategy_world_selection(&world, 0);
-    selector.ops->select(selector.state, &selection, action);
+    strategy_world_select(&selector, &selection, action);
     cr_assert_eq(count(action, FLOSIM_TRAIN), 5);
     for (size_t training = 0; training <= 5; training++) {
         memset(action, 0, sizeof action);
         selection.num_training = training;
-        selector.ops->select(selector.state, &selection, action);
+        strategy_world_select(&selector, &selection, action);
         cr_assert_eq(count(action, FLOSIM_TRAIN), 5 - training);
     }
     selector_fini(&selector);
@@ -222,7 +222,7 @@ Test(strategies, selectors_survive_in_the_store)
         strategy_world_init(&world, 9);
         selection = strategy_world_selection(&world, 0);
         selector_init(&first, ops, strategy_world_args(ops->name, ops->params, yaml), &world.base, NULL);
-        first.ops->select(first.state, &selection, a);
+        strategy_world_select(&first, &selection, a);
         cr_assert_eq(ops->save == NULL, ops->restore == NULL);
         if (ops->save)
             cr_assert_eq(ops->save(first.state), FLOSIM_OK);
@@ -233,8 +233,8 @@ Test(strategies, selectors_survive_in_the_store)
             world.clients[i].flags = FLOSIM_ACTIVE;
         selection = strategy_world_selection(&world, 1);
         memset(a, 0, sizeof a);
-        first.ops->select(first.state, &selection, a);
-        second.ops->select(second.state, &selection, b);
+        strategy_world_select(&first, &selection, a);
+        strategy_world_select(&second, &selection, b);
         cr_assert_arr_eq(a, b, WORLD_CLIENTS);
         selector_fini(&first);
         selector_fini(&second);
@@ -261,7 +261,11 @@ static int feed(struct aggregator *aggregator, const struct strategy_world *worl
 
     for (size_t i = 0; i < n; i++) {
         struct flosim_update update = strategy_world_update(world, order[i], weights);
-        struct flosim_round round = {sizeof round, 0, global, n - 1 - i};
+        struct flosim_round round = {.size = sizeof round,
+                                     .global = global,
+                                     .num_outstanding = n - 1 - i,
+                                     .num_cohorts = 1,
+                                     .complete = i + 1 == n};
 
         if (order[i] == failing)
             status = aggregator->ops->on_failure(aggregator->state, update.client, &round, out);
@@ -345,7 +349,8 @@ Test(strategies, aggregators_survive_in_the_store)
         aggregator_of(&first, aggregations[k], &world);
         for (size_t i = 0; i < 6; i++) {
             struct flosim_update update = strategy_world_update(&world, i, weights);
-            struct flosim_round round = {sizeof round, 0, global, 5 - i};
+            struct flosim_round round = {
+                .size = sizeof round, .global = global, .num_outstanding = 5 - i, .num_cohorts = 1, .complete = i == 5};
             int expected, found;
 
             cr_assert_eq(first.ops->save(first.state), FLOSIM_OK);
@@ -396,7 +401,7 @@ Test(strategies, fedavg_refuses_what_it_cannot_sum_and_goes_on)
     struct aggregator aggregator;
     float weights[WORLD_WEIGHTS], expected[WORLD_WEIGHTS], out[WORLD_WEIGHTS];
     struct flosim_update update;
-    struct flosim_round round = {sizeof round, 0, global, 0};
+    struct flosim_round round = {.size = sizeof round, .global = global, .num_cohorts = 1, .complete = 1};
 
     strategy_world_init(&world, 1);
     aggregator_of(&aggregator, aggregation_find("fedavg"), &world);
@@ -419,7 +424,7 @@ Test(strategies, fedasync_mixes_by_staleness)
     struct strategy_world world;
     struct aggregator aggregator;
     struct flosim_update update;
-    struct flosim_round round = {sizeof round, 8, global, 0};
+    struct flosim_round round = {.size = sizeof round, .version = 8, .global = global, .num_cohorts = 1, .complete = 1};
 
     strategy_world_init(&world, 1);
     for (size_t k = 0; k < WORLD_WEIGHTS; k++)

@@ -1,5 +1,5 @@
 /* Federated averaging: w <- sum n_k w_k / sum n_k over those who answered (McMahan et al. 2017, Algorithm 1). A round
- * is complete when nobody trains any more. The sums are exact, so the order of answers does not matter. */
+ * is complete when the host says so. The sums are exact, so the order of answers does not matter. */
 #include <flosim/exact_sum.h>
 #include <flosim/strategy.h>
 
@@ -22,7 +22,7 @@ static int init(void *state, const void *args, const struct flosim_host *host)
 
 static int complete(struct state *self, const struct flosim_round *round, float *out)
 {
-    if (round->num_outstanding > 0 || self->held == 0)
+    if (!round->complete || self->held == 0)
         return FLOSIM_PENDING;
     flosim_exact_sum_mean(&self->sum, out);
     flosim_exact_sum_reset(&self->sum);
@@ -50,6 +50,15 @@ static int on_failure(void *state, const char *client, const struct flosim_round
 static size_t held(const void *state)
 {
     return (size_t)((const struct state *)state)->held;
+}
+
+static void discard(void *state, uint32_t cohort)
+{
+    struct state *self = state;
+
+    (void)cohort;
+    flosim_exact_sum_reset(&self->sum);
+    self->held = 0;
 }
 
 struct header {
@@ -112,4 +121,5 @@ const struct flosim_aggregator_ops flosim_aggregation_fedavg = {
     .save = save,
     .restore = restore,
     .fini = fini,
+    .discard = discard,
 };

@@ -9,14 +9,14 @@ static int init(void *state, const void *args, const struct flosim_host *host)
     return FLOSIM_OK;
 }
 
-static int choose(void *state, const struct flosim_selection *selection, unsigned char *action)
+static int choose(void *state, const struct flosim_selection *selection, struct flosim_choice *choice)
 {
     (void)state;
     if (selection->num_training > 0)
         return FLOSIM_OK;
     for (size_t i = 0; i < selection->num_clients; i++)
         if (selection->clients[i].flags & FLOSIM_SELECTABLE)
-            action[i] = FLOSIM_TRAIN;
+            choice->action[i] = FLOSIM_TRAIN;
     return FLOSIM_OK;
 }
 

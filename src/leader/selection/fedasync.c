@@ -18,7 +18,7 @@ static int init(void *state, const void *args, const struct flosim_host *host)
     return FLOSIM_OK;
 }
 
-static int choose(void *state, const struct flosim_selection *selection, unsigned char *action)
+static int choose(void *state, const struct flosim_selection *selection, struct flosim_choice *choice)
 {
     struct state *self = state;
     struct flosim_random random;
@@ -29,7 +29,7 @@ static int choose(void *state, const struct flosim_selection *selection, unsigne
         return FLOSIM_OK;
     flosim_selection_random(self->host, selection, "select-fedasync", &random);
     flosim_choose(self->host, &random, selection, (size_t)self->in_flight - selection->num_training, FLOSIM_TRAIN,
-                  action);
+                  choice);
     return FLOSIM_OK;
 }
 

@@ -17,7 +17,7 @@ static int init(void *state, const void *args, const struct flosim_host *host)
     return FLOSIM_OK;
 }
 
-static int choose(void *state, const struct flosim_selection *selection, unsigned char *action)
+static int choose(void *state, const struct flosim_selection *selection, struct flosim_choice *choice)
 {
     const struct state *self = state;
     struct flosim_random random;
@@ -26,7 +26,7 @@ static int choose(void *state, const struct flosim_selection *selection, unsigne
     if (selection->num_training > 0)
         return FLOSIM_OK;
     flosim_selection_random(self->host, selection, "select-random-subset", &random);
-    flosim_choose(self->host, &random, selection, m, FLOSIM_TRAIN, action);
+    flosim_choose_round(self->host, &random, selection, m, choice);
     return FLOSIM_OK;
 }
 

@@ -35,15 +35,19 @@ static double sample(const float *y, size_t O, size_t label, size_t best, float 
 
 static void evaluate(const float *y, struct targets target, size_t N, size_t O, float *gy, struct loss_sums *sums)
 {
-    double total = 0;
+    double total = 0, squares = 0;
 
     for (size_t n = 0; n < N; n++, y += O, gy = gy ? gy + O : NULL) {
         size_t label = (size_t)target.labels[n], best = largest(y, O);
 
         assert(label < O);
         sums->correct += best == label;
-        total += sample(y, O, label, best, 1 / (float)N, gy);
+        double one = sample(y, O, label, best, 1 / (float)N, gy);
+
+        total += one;
+        squares += one * one;
     }
+    sums->squared_loss += squares;
     sums->loss += total;
     sums->predictions += (int64_t)N;
 }
