@@ -181,3 +181,29 @@ Test(kernels, batches_turn_into_blocks_and_back)
             free(x), free(back), free(block);
         }
 }
+
+/* The lower tail counts: its values are small, but in proportion as right as the others. */
+Test(kernels, gelu_is_right_in_its_tails)
+{
+    enum { POINTS = 12 * 256 + LANES };
+    static float x[POINTS], y[POINTS], ones[POINTS], slopes[POINTS];
+
+    for (int i = 0; i < POINTS; i++) {
+        x[i] = (float)(i - 6 * 256) / 256;
+        ones[i] = 1;
+    }
+    for (size_t set = 0; set < 3; set++) {
+        setenv("FLOSIM_KERNELS", sets[set], 1);
+        kernels_best()->activate[ACTIVATION_GELU](x, 0, POINTS, y);
+        kernels_best()->activate_backward[ACTIVATION_GELU](x, ones, 0, POINTS, slopes);
+        for (int i = 0; i < POINTS; i++) {
+            double at = (double)x[i], cdf = 0.5 * erfc(-at * sqrt(0.5)), density = exp(-at * at / 2) * 0.3989422804;
+
+            cr_assert_float_eq((double)y[i], at * cdf, 2e-6 * fabs(at * cdf), "%s: gelu(%g) = %g, not %g", sets[set],
+                               at, (double)y[i], at * cdf);
+            cr_assert_float_eq((double)slopes[i], cdf + at * density, 2e-6 * (cdf + fabs(at * density)),
+                               "%s: the slope at %g is %g, not %g", sets[set], at, (double)slopes[i],
+                               cdf + at * density);
+        }
+    }
+}
