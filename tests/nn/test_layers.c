@@ -553,3 +553,32 @@ Test(layers, a_nan_goes_through)
         }
     model_free(model);
 }
+
+/* What PyTorch gives: NaN * 0. Forward and backward, kept or dropped; at p = 1 all are. */
+Test(layers, dropout_drops_no_nan)
+{
+    static const char *const shares[] = {"p: 0.5", "p: 1"};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct model *model = layer_model("40", "dropout", shares[i]);
+        float params[1], grads[1], x[40], gy[40], gx[40];
+        struct workspace *ws;
+        struct rng rng;
+
+        rng_init(&rng, 1, "dropout", "", 0);
+        for (int k = 0; k < 40; k++) {
+            x[k] = k % 2 ? NAN : INFINITY;
+            gy[k] = NAN;
+        }
+        cr_assert_eq(workspace_new(model, 1, true, &ws, NULL), OK);
+        const float *y = model_forward(model, ws, params, x, 1, true, &rng);
+        for (int k = 0; k < 40; k++)
+            cr_assert(isnan(y[k]) || (isinf(y[k]) && k % 2 == 0), "{%s}: value %d became %g", shares[i], k,
+                      (double)y[k]);
+        model_backward(model, ws, params, gy, grads, gx);
+        for (int k = 0; k < 40; k++)
+            cr_assert(isnan(gx[k]), "{%s}: gradient %d became %g", shares[i], k, (double)gx[k]);
+        workspace_free(ws);
+        model_free(model);
+    }
+}

@@ -55,10 +55,12 @@ static float scale_of(const struct args *args)
     return args->p < 1 ? (float)(1 / (1 - args->p)) : 0;
 }
 
+/* Multiplied even where it is dropped, as in PyTorch: a NaN or an infinity becomes a NaN, so that no mask hides a model
+ * that diverged. */
 static void apply(const float *x, const unsigned char *kept, float scale, size_t n, float *y)
 {
     for (size_t i = 0; i < n; i++)
-        y[i] = kept[i] ? x[i] * scale : 0;
+        y[i] = x[i] * (scale * (float)kept[i]);
 }
 
 static void forward(const struct layer *layer, const struct pass *pass)
