@@ -192,10 +192,10 @@ static void run_training(struct session_job *job)
     bool answered = job->error.status == OK && !compute->stopped;
     int status = FLOSIM_PENDING;
 
+    if (came_too_late(job))
+        return;
     if (compute->stopped)
         FAIL(&job->error, ERR_CANCELLED, "the session was over when its answer came");
-    else if (came_too_late(job))
-        return;
     if (answered && check_update(job, &job->error) == OK)
         status = merge_update(job);
     give_back(job);
@@ -298,8 +298,9 @@ static void count_training(struct session_job *job)
 
     *(int64_t *[]){&session->ledger.merged, &session->ledger.refused, &session->ledger.failed,
                    &session->ledger.dropped}[fate] += 1;
-    *(int64_t *[]){&session->counts.merged, &session->counts.refused, &session->counts.failed,
-                   &session->counts.dropped}[fate] += 1;
+    if (job->result != MERGE_DROPPED) /* else its round counted it when it ended */
+        *(int64_t *[]){&session->counts.merged, &session->counts.refused, &session->counts.failed,
+                       &session->counts.dropped}[fate] += 1;
     *(int64_t *[]){&tally->merged, &tally->refused, &tally->failed, &tally->dropped}[fate] += 1;
     session->counts.bytes_down += job->bytes_down;
     session->counts.bytes_up += job->bytes_up;
@@ -359,8 +360,12 @@ static void training_over(struct session_job *job)
     session->training--;
     session->held = job->held_after;
     count_training(job);
-    if (job->closes)
+    if (job->closes) {
+        struct round_counts *counts = &session->counts;
+
+        counts->dropped = counts->selected - counts->merged - counts->refused - counts->failed;
         session_drop_surplus(session, job->cohort, job->closes);
+    }
     if (job->result == MERGE_BROKEN || is_unable(job))
         session_end(session, SESSION_FAILED, "%s", job->error.message);
     else if (model.image)

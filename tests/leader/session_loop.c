@@ -239,13 +239,14 @@ static void check_ledger(const struct world *world)
     size_t i;
     json_t *round;
 
-    CHECK(ledger->sent == ledger->merged + ledger->refused + ledger->failed);
+    CHECK(ledger->sent == ledger->merged + ledger->refused + ledger->failed + ledger->dropped);
     json_array_foreach(rounds, i, round)
     {
         json_int_t selected = json_integer_value(json_object_get(round, "selected"));
         json_int_t done = json_integer_value(json_object_get(round, "merged")) +
                           json_integer_value(json_object_get(round, "refused")) +
-                          json_integer_value(json_object_get(round, "failed"));
+                          json_integer_value(json_object_get(round, "failed")) +
+                          json_integer_value(json_object_get(round, "dropped"));
 
         CHECK(json_integer_value(json_object_get(round, "round")) == (json_int_t)i + 1);
         CHECK(world->asynchronous || selected == done);
@@ -396,6 +397,72 @@ static void lost_rounds_are_bounded(void)
     CHECK(world.ledger.lost_rounds == 5 && world.ledger.failed == 15);
     for (size_t i = 0; i < 3; i++) /* each selection is told apart, so that nobody answers for an earlier one */
         CHECK(world.clients[i].last_round == 0 && world.clients[i].last_attempt == 4);
+    world_fini(&world);
+}
+
+/* More are chosen than are needed; the slow ones are told to stop, and cost nothing. */
+static void over_selection_takes_the_first(void)
+{
+    struct wish wish = plain;
+    struct world world;
+    int aborts = 0;
+
+    wish.more = "over_selection: 2";
+    world_init(&world, 10);
+    for (size_t i = 0; i < 5; i++)
+        world.clients[2 * i].behaviour = HANGS;
+    run(&world, &wish, false);
+    CHECK(world.status == SESSION_FINISHED && rounds_done(&world) == 5);
+    CHECK(world.ledger.sent == 50 && world.ledger.merged == 25 && world.ledger.dropped == 25);
+    CHECK(world.ledger.lost_rounds == 0);
+    for (size_t i = 0; i < 10; i++) {
+        CHECK(world.clients[i].trainings == 5);
+        aborts += world.clients[i].aborts;
+        CHECK(i % 2 == 0 || world.clients[i].aborts == 0);
+    }
+    CHECK(aborts == 25);
+    world_fini(&world);
+}
+
+/* A round with too few answers is lost, and what came for it counts as dropped. */
+static void quorum_is_kept(void)
+{
+    struct wish wish = plain;
+    struct world enough, short_of_it;
+
+    wish.fraction = "1";
+    wish.more = "quorum: 60%";
+    world_init(&enough, 5);
+    enough.clients[1].behaviour = FAILS;
+    enough.clients[3].behaviour = SENDS_NAN;
+    run(&enough, &wish, false);
+    CHECK(enough.status == SESSION_FINISHED && enough.ledger.merged == 15 && enough.ledger.dropped == 0);
+    wish.more = "quorum: 61%";
+    world_init(&short_of_it, 5);
+    short_of_it.clients[1].behaviour = FAILS;
+    short_of_it.clients[3].behaviour = SENDS_NAN;
+    run(&short_of_it, &wish, false);
+    CHECK(short_of_it.status == SESSION_FAILED);
+    CHECK(strstr(short_of_it.reason, "quorum"));
+    CHECK(short_of_it.ledger.merged == 0 && short_of_it.ledger.dropped == 15 && short_of_it.ledger.lost_rounds == 5);
+    world_fini(&enough);
+    world_fini(&short_of_it);
+}
+
+static void a_round_has_its_deadline(void)
+{
+    struct wish wish = plain;
+    struct world world;
+
+    wish.fraction = "1";
+    wish.rounds = 2;
+    wish.more = "round_deadline_s: 200ms";
+    world_init(&world, 4);
+    world.clients[2].behaviour = HANGS;
+    run(&world, &wish, false);
+    CHECK(world.status == SESSION_FINISHED);
+    CHECK(world.ledger.merged == 6 && world.ledger.failed == 2);
+    CHECK(world.clients[2].aborts == 2); /* it is told, and may be asked again */
     world_fini(&world);
 }
 
@@ -701,6 +768,9 @@ int main(void)
     refused_is_as_if_failed();
     hung_client_costs_its_deadline();
     lost_rounds_are_bounded();
+    over_selection_takes_the_first();
+    quorum_is_kept();
+    a_round_has_its_deadline();
     a_loss_that_is_no_number_is_null();
     accuracy_target_ends_it();
     validates_at_its_interval();
