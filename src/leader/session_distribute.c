@@ -87,11 +87,43 @@ static void send_next(struct session_job *job)
         session_request_sent(job->session);
 }
 
+/* Simulated clients share this machine's memory, and each keeps the model that it was sent until it has its turn: large
+ * models go out a few at a time. Deployed ones have memory of their own. */
+static size_t most_at_once(const struct session *session)
+{
+    enum { EACH_SLOT = 4 };
+    const double budget = 2.0 * 1024 * 1024 * 1024;
+    const struct leader_host *host = session->env.host;
+    size_t slots = host && host->slots > 0 ? (size_t)host->slots : 0;
+    double n = budget / (double)(blob_size(session->image) + 1);
+
+    if (!slots)
+        return SIZE_MAX;
+    return n > (double)(EACH_SLOT * slots) ? (size_t)n : EACH_SLOT * slots;
+}
+
+void session_begin_jobs(struct session *session)
+{
+    size_t most = most_at_once(session);
+    struct session_job *next;
+
+    for (struct session_job *job = session->jobs; job; job = next) {
+        next = job->next;
+        if (job->state != JOB_SELECTED || job->kind == JOB_BENCHMARK || job->begun)
+            continue;
+        if (job->kind == JOB_TRAIN && session->under_way >= most)
+            continue;
+        session_job_begin(job);
+    }
+}
+
 void session_job_begin(struct session_job *job)
 {
     const char *hash = roster_model_hash(job->client, job->files->id);
 
     if (hash && strcmp(hash, job->files->hash) == 0)
         job->next_file = job->files->n;
+    job->begun = true;
+    job->session->under_way += job->kind == JOB_TRAIN;
     send_next(job);
 }

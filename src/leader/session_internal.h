@@ -84,6 +84,7 @@ struct session_job {
     struct job_extras extras;
     struct blob *base_image; /* of the model that it trained on; only where the aggregator wants it */
     float learning_rate;
+    bool begun;      /* counts in session->under_way */
     bool answer_due; /* the link (or `failed`) will call back */
     struct loop_event failed;
     struct error failure; /* what `failed` will tell; `error` may be with the compute thread by then */
@@ -178,6 +179,7 @@ struct session {
     size_t outstanding;                          /* … until their answer went to the compute thread */
     size_t cohort_outstanding[FLOSIM_MAX_COHORTS];
     size_t validating;
+    size_t under_way;    /* trainings begun and not answered */
     uint32_t selections; /* so far */
     size_t dispatching;  /* … whose request is not sent yet */
     size_t benchmarking;
@@ -225,6 +227,8 @@ double session_transfer_allowance_s(size_t bytes, size_t clients);
 
 /* session_distribute.c: model files, then the job's own request. */
 void session_job_begin(struct session_job *job);
+/* Begin the selected jobs, as many at once as memory allows. */
+void session_begin_jobs(struct session *session);
 
 /* session_bench.c, session_train.c, session_validate.c: send the request; a status < 0 fails the job. */
 int session_bench_send(struct session_job *job, struct client_link *link, struct error *err);

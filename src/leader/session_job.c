@@ -67,6 +67,11 @@ static void queue_answer(struct session_job *job)
 
     count_dispatched(job);
     session_job_leave(job);
+    if (job->begun && job->kind == JOB_TRAIN) {
+        session->under_way--;
+        if (session->dispatching > 0 && session->phase == PHASE_RUNNING && !session->control.name)
+            session_begin_jobs(session);
+    }
     job->state = JOB_ANSWERED;
     if (job->kind == JOB_BENCHMARK) {
         session_bench_done(job);

@@ -250,16 +250,10 @@ static long make_jobs(struct asking *asking, json_t *ids)
 
 static void begin_jobs(struct session *session)
 {
-    struct session_job *next;
-
     session->asking = false;
     session->batch_open = true;
     session->dispatching++; /* ours, so that the batch is not over before the last is sent */
-    for (struct session_job *job = session->jobs; job; job = next) {
-        next = job->next;
-        if (job->state == JOB_SELECTED && job->kind != JOB_BENCHMARK)
-            session_job_begin(job);
-    }
+    session_begin_jobs(session);
     session_request_sent(session);
     if (session->ask_again)
         session_ask(session);
