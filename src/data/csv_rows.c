@@ -103,7 +103,8 @@ static int learn_names(const struct csv_args *args, const struct csv_table *tabl
         if (text.size > 0 && find_name(names, text) < 0)
             status = names->n < DATA_MAX_CLASSES ? add_name(names, text) : ERR_TOO_LARGE;
     }
-    qsort(names->items, names->n, sizeof *names->items, compare_names);
+    if (names->n > 0)
+        qsort(names->items, names->n, sizeof *names->items, compare_names);
     return status;
 }
 
