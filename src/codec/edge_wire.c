@@ -149,6 +149,8 @@ static int expected_wire_type(const ProtobufCFieldDescriptor *known)
     switch (known->type) {
     case PROTOBUF_C_TYPE_FLOAT:
         return WIRE_32BIT;
+    case PROTOBUF_C_TYPE_DOUBLE:
+        return WIRE_64BIT;
     case PROTOBUF_C_TYPE_STRING:
     case PROTOBUF_C_TYPE_BYTES:
     case PROTOBUF_C_TYPE_MESSAGE:

@@ -118,6 +118,35 @@ Test(edge_messages, encoded_request_is_the_captured_one_with_its_weights_last)
     blob_unref(wire);
 }
 
+/* Fields 103 to 106 against bytes written by hand: what a strategy asks of a client besides plain training. */
+Test(edge_messages, what_a_strategy_asks_for_is_told)
+{
+    static const char expected[] = "\xba\x06\x13proximal,correction"          /* 103, string */
+                                   "\xc1\x06\x00\x00\x00\x00\x00\x00\xd0\x3f" /* 104, double 0.25 */
+                                   "\xca\x06\x03\x01\x00\xff"                 /* 105, bytes */
+                                   "\xd0\x06\x01";                            /* 106, bool */
+    struct train_request msg = {.requires = "proximal,correction",
+                                .proximal_mu = 0.25,
+                                .correction = WIRE("\x01\x00\xff"),
+                                .initial_loss = true};
+    struct train_request again;
+    struct error err = ERROR_INIT;
+    struct blob *wire;
+
+    msg.session_id = msg.model_id = msg.model_class = msg.dataset_id = "";
+    cr_assert_eq(edge_encode_train_request(&msg, 0, &wire, NULL), OK);
+    cr_assert_geq(blob_size(wire), sizeof expected - 1);
+    cr_assert_not_null(memmem(blob_bytes(wire), blob_size(wire), expected, sizeof expected - 1));
+    cr_assert_eq(edge_decode_train_request(blob_span(wire), &again, &err), OK, "%s", err.message);
+    cr_assert_str_eq(again.requires, msg.requires);
+    cr_assert_eq(again.proximal_mu, 0.25);
+    cr_assert(spans_equal(again.correction, msg.correction));
+    cr_assert(lies_within(again.correction, wire), "the correction was copied");
+    cr_assert(again.initial_loss);
+    edge_arena_free(again.arena);
+    blob_unref(wire);
+}
+
 Test(edge_messages, absent_fields_have_their_documented_values)
 {
     struct train_request msg;
@@ -128,6 +157,10 @@ Test(edge_messages, absent_fields_have_their_documented_values)
     cr_assert_null(msg.optimizer.data);
     cr_assert_null(msg.model_config.data);
     cr_assert_eq(msg.limit.kind, LIMIT_NONE);
+    cr_assert_str_eq(msg.requires, "");
+    cr_assert_eq(msg.proximal_mu, 0);
+    cr_assert_null(msg.correction.data);
+    cr_assert_not(msg.initial_loss);
     edge_arena_free(msg.arena);
 }
 
