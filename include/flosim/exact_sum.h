@@ -5,10 +5,14 @@
  * of all terms together must stay below 2^54, or the update is refused: with 2^31 samples that allows weights up to
  * 2^23.
  *
+ * Sums with real factors are sums of numbers that are rounded once, as doubles, before they are added: each term is the
+ * same for the same update, so these have no order either.
+ *
  * Not thread safe; a sum belongs to its strategy. P floats; memory is 16 P bytes, however many clients there are. */
 #ifndef FLOSIM_EXACT_SUM_H
 #define FLOSIM_EXACT_SUM_H
 
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +114,80 @@ static inline int flosim_exact_sum_add(struct flosim_exact_sum *sum, const float
     sum->bound = bound;
     sum->total += factor;
     return FLOSIM_OK;
+}
+
+/* value in units of 2^-72; finite, |value| < 2^54. */
+static inline flosim_int128 flosim_exact_of(double value)
+{
+    uint64_t bits;
+    int64_t mantissa;
+    int shift;
+    flosim_int128 term;
+
+    memcpy(&bits, &value, sizeof bits);
+    shift = (int)(bits >> 52 & 0x7ffu) - 1075 + 72;
+    mantissa = (int64_t)((bits & 0xfffffffffffffu) | 0x10000000000000u);
+    if (shift <= -64)
+        return 0; /* less than one unit, numbers below 2^-1022 among them */
+    term = shift >= 0 ? (flosim_int128)mantissa << shift : mantissa >> -shift;
+    return bits >> 63 ? -term : term;
+}
+
+/* The largest |factor (w - x)|; infinite where one is not finite. w, x [n]. */
+static inline double flosim_exact_reach(const float *w, const float *x, size_t n, double factor)
+{
+    double largest = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        double term = factor * ((double)w[i] - (double)x[i]);
+
+        term = term < 0 ? -term : term;
+        largest = term > largest || term != term ? term : largest;
+    }
+    return largest < FLOSIM_EXACT_LIMIT ? largest : (double)INFINITY;
+}
+
+/* sum += factor (w - x), for any finite factor. w, x [P]. FLOSIM_TOO_LARGE where the sum could leave its range or a
+ * value is not finite; then nothing changed. `total` stays as it is. */
+static inline int flosim_exact_sum_add_real(struct flosim_exact_sum *sum, const float *w, const float *x, double factor)
+{
+    double bound = sum->bound + flosim_exact_reach(w, x, sum->n, factor);
+
+    if (!(bound < FLOSIM_EXACT_LIMIT))
+        return FLOSIM_TOO_LARGE;
+    for (size_t i = 0; i < sum->n; i++)
+        sum->sums[i] += flosim_exact_of(factor * ((double)w[i] - (double)x[i]));
+    sum->bound = bound;
+    return FLOSIM_OK;
+}
+
+/* Element i of the sum, rounded to double. */
+static inline double flosim_exact_sum_at(const struct flosim_exact_sum *sum, size_t i)
+{
+    return (double)sum->sums[i] * FLOSIM_EXACT_UNIT;
+}
+
+/* An exact sum of single numbers. */
+struct flosim_exact_scalar {
+    flosim_int128 sum;
+    double bound;
+};
+
+/* FLOSIM_TOO_LARGE where the sum could leave its range or value is not finite; then nothing changed. */
+static inline int flosim_exact_scalar_add(struct flosim_exact_scalar *scalar, double value)
+{
+    double bound = scalar->bound + (value < 0 ? -value : value);
+
+    if (!(bound < FLOSIM_EXACT_LIMIT))
+        return FLOSIM_TOO_LARGE;
+    scalar->sum += flosim_exact_of(value);
+    scalar->bound = bound;
+    return FLOSIM_OK;
+}
+
+static inline double flosim_exact_scalar_value(const struct flosim_exact_scalar *scalar)
+{
+    return (double)scalar->sum * FLOSIM_EXACT_UNIT;
 }
 
 /* sum += part (of the same P). */

@@ -1,5 +1,6 @@
 /* The strategy interface: how a selection of clients, an aggregation of their updates or a termination rule is written,
- * inside flosim or outside of it. This header and flosim/exact_sum.h are all that a strategy includes.
+ * inside flosim or outside of it. This header and the helpers beside it (flosim/exact_sum.h, flosim/averaging.h) are all
+ * that a strategy includes.
  *
  * A member is one const ops struct. Every ops struct and every struct that is handed over begins with its size (ops:
  * with abi_version and size), so that later versions can append fields: use a field only where `size` covers it.
@@ -266,6 +267,7 @@ struct flosim_round {
     uint32_t num_cohorts;   /* at least 1 */
     int complete; /* this call is the last of the cohort's round: nobody else of it is waited for. The host decides that
                      (who was chosen, over-selection, deadline, quorum); members that work in rounds follow it */
+    size_t num_clients; /* K: all that are known */
 };
 
 enum flosim_aggregator_flags {
@@ -324,9 +326,8 @@ struct flosim_progress {
     int64_t num_rounds; /* that the session asks for */
     double accuracy;    /* percent; NaN where the network predicts values instead of classes */
     double loss;
-    double elapsed_s;      /* since the session began in this process */
-    const float *global;   /* [P] the new global model */
-    const float *previous; /* [P] the one before this round */
+    double elapsed_s;    /* since the session began */
+    const float *global; /* [P] the new global model */
 };
 
 struct flosim_termination_ops {
@@ -344,25 +345,6 @@ struct flosim_termination_ops {
 };
 
 /* ---- help for writing them --------------------------------------------------------------------------------------- */
-
-/* State of a fixed size under one key of the store. */
-static inline int flosim_put_record(const struct flosim_host *host, const char *key, const void *record, size_t size)
-{
-    return host->store_put(host, key, record, size);
-}
-
-/* Fills the record, or says why not and leaves it as it was. */
-static inline int flosim_get_record(const struct flosim_host *host, const char *key, void *record, size_t size)
-{
-    size_t found;
-    int status = host->store_get(host, key, NULL, 0, &found);
-
-    if (status != FLOSIM_OK)
-        return status;
-    if (found != size)
-        return host->explain(host, FLOSIM_CORRUPT, "saved `%s` has %zu bytes instead of %zu", key, found, size);
-    return host->store_get(host, key, record, size, &found);
-}
 
 /* Clients that may be chosen now. */
 static inline size_t flosim_count_selectable(const struct flosim_selection *selection)

@@ -13,6 +13,7 @@ void session_cohorts_chosen(struct session_compute *compute, const struct flosim
     size_t chosen[FLOSIM_MAX_COHORTS] = {0};
 
     compute->num_cohorts = choice->num_cohorts ? choice->num_cohorts : 1;
+    compute->num_clients = num_clients;
     for (size_t i = 0; i < num_clients; i++)
         chosen[choice->cohort[i]] += choice->action[i] == FLOSIM_TRAIN;
     for (size_t c = 0; c < compute->num_cohorts; c++) {
@@ -42,6 +43,7 @@ struct flosim_round session_round_of(const struct session_job *job, size_t arriv
         .cohort = job->cohort,
         .num_cohorts = compute->num_cohorts,
         .complete = (cohort->enough && held >= cohort->enough) || nobody_else,
+        .num_clients = compute->num_clients,
     };
 }
 

@@ -23,11 +23,13 @@ static int open_stores(struct session *session, struct error *err)
     return status;
 }
 
-static void describe_training(const struct session_config *config, struct flosim_training *out)
+/* `own_rate` is set where the optimizer's arguments say lr: the worker then takes that and not the request's. */
+static void describe_training(const struct session_config *config, struct flosim_training *out, double *own_rate)
 {
     struct yaml_node node = config->client_training_config.optimizer;
     const char *name = yaml_text(yaml_kind(node) == YAML_MAPPING ? yaml_get(node, "name") : node);
     const char *momentum = yaml_text(yaml_get(yaml_get(node, "args"), "momentum"));
+    const char *rate = yaml_text(yaml_get(yaml_get(node, "args"), "lr"));
 
     *out = (struct flosim_training){
         .num_epochs = config->client_training_config.epochs,
@@ -38,6 +40,8 @@ static void describe_training(const struct session_config *config, struct flosim
     };
     if (momentum && strcmp(out->optimizer, "sgd") == 0)
         param_parse_scalar(PARAM_DOUBLE, momentum, &out->momentum, NULL); /* checked with the session */
+    if (rate && param_parse_scalar(PARAM_DOUBLE, rate, own_rate, NULL) == OK && *own_rate > 0)
+        out->learning_rate = *own_rate;
 }
 
 /* The strategies take their arguments out of the setup. */
@@ -50,7 +54,7 @@ static int open_strategies(struct session *session, struct error *err)
                                  compute->selection_store};
     int status;
 
-    describe_training(&session->setup->config, &compute->training);
+    describe_training(&session->setup->config, &compute->training, &compute->own_rate);
     status = selector_init(&compute->selector, named->selector, named->selector_args, &base, err);
 
     named->selector_args = NULL;
@@ -164,7 +168,6 @@ static int check_terminations(struct session *session, struct new_model *out, st
         .loss = out->figures.loss,
         .elapsed_s = session_seconds_since(session, compute->began_ns),
         .global = compute->global,
-        .previous = compute->next, /* session_compute_adopt swapped them */
     };
 
     for (size_t i = 0; i < compute->num_terminations && !out->stop; i++) {

@@ -144,6 +144,8 @@ struct session_compute {
     float *base;                     /* [P] the model that an update started from, where it is not the global one */
     struct cohort cohorts[FLOSIM_MAX_COHORTS];
     uint32_t num_cohorts;
+    size_t num_clients; /* known at the latest selection */
+    double own_rate;    /* that the optimizer's arguments set in place of the session's learning rate; 0: none */
     int64_t version;
     uint64_t began_ns;
     bool stopped; /* a termination condition holds: what comes now is too late */

@@ -94,7 +94,7 @@ static int merge_update(struct session_job *job)
         .metrics = metrics,
         .num_metrics = sizeof metrics / sizeof *metrics,
         .num_epochs = figures->num_epochs > 0 ? figures->num_epochs : 0,
-        .learning_rate = (double)job->learning_rate,
+        .learning_rate = compute->own_rate > 0 ? compute->own_rate : (double)job->learning_rate,
     };
     struct flosim_round round = session_round_of(job, 1);
     int status = find_base(job, &update.base);
@@ -163,13 +163,10 @@ static int tell_selector(struct session_job *job)
     return selector->ops->on_result ? selector->ops->on_result(selector->state, &result) : FLOSIM_OK;
 }
 
-/* Hundreds of megabytes, perhaps: not on the loop. */
 static void give_back(struct session_job *job)
 {
     blob_unref(job->storage);
-    blob_unref(job->extras.correction);
-    blob_unref(job->base_image);
-    job->storage = job->extras.correction = job->base_image = NULL;
+    job->storage = NULL;
     job->body = span_of(NULL, 0);
     if (job->release_credit)
         job->release_credit(job->credit_owner);

@@ -153,7 +153,8 @@ static int prepare_client(struct asking *asking, size_t i)
                                  .version = compute->version,
                                  .global = compute->global,
                                  .cohort = asking->choice.cohort[i],
-                                 .num_cohorts = compute->num_cohorts};
+                                 .num_cohorts = compute->num_cohorts,
+                                 .num_clients = compute->num_clients};
     int status = aggregator->ops->prepare(aggregator->state, asking->clients[i].id, &round, &request);
 
     if (status < 0)

@@ -10,15 +10,17 @@ void strategy_world_init(struct strategy_world *world, uint64_t seed)
 {
     static const struct flosim_training training = {
         .num_epochs = 5, .batch_size = 10, .num_rounds = 100, .learning_rate = 0.1, .optimizer = "sgd"};
-    int64_t dims[] = {WORLD_WEIGHTS};
+    int64_t dims[] = {WORLD_PARAMETERS}, buffer[] = {WORLD_WEIGHTS - WORLD_PARAMETERS};
 
     memset(world, 0, sizeof *world);
     layout_init(&world->layout);
     cr_assert_eq(layout_add(&world->layout, "w", TENSOR_PARAMETER, false, 1, dims, NULL), OK);
+    cr_assert_eq(layout_add(&world->layout, "mean", TENSOR_BUFFER, false, 1, buffer, NULL), OK);
     cr_assert_eq(store_open(store_kind_find("inmemory"), "test", "1", &world->store, NULL), OK);
     world->base = (struct strategy_base){&world->layout, &training, seed, NULL, world->store};
     for (size_t i = 0; i < WORLD_CLIENTS; i++) {
         snprintf(world->ids[i], sizeof world->ids[i], "client-%02zu", i);
+        world->metrics[i] = (struct flosim_metric){"initial_loss", 0.5 + 0.17 * (double)i};
         world->clients[i] = (struct flosim_client){.id = world->ids[i],
                                                    .flags = FLOSIM_ACTIVE | FLOSIM_SELECTABLE,
                                                    .num_samples = 100 + (int64_t)i,
@@ -84,13 +86,7 @@ const char *strategy_world_good_args(const char *name)
 {
     static const struct {
         const char *name, *args;
-    } rows[] = {
-        {"accuracy_target", "{target: 80}"},
-        {"accuracy_plateau", "{patience: 3, delta: 2}"},
-        {"convergence", "{patience: 2, delta: 0.3}"},
-        {"loss_threshold", "{threshold: 0.25}"},
-        {"wall_clock", "{limit: 9}"},
-    };
+    } rows[] = {{"accuracy_target", "{target: 80}"}};
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strcmp(rows[i].name, name) == 0)
@@ -130,5 +126,10 @@ struct flosim_update strategy_world_update(const struct strategy_world *world, s
     return (struct flosim_update){.size = sizeof(struct flosim_update),
                                   .client = world->ids[i],
                                   .num_samples = world->clients[i].num_samples,
+                                  .local_steps = 40 + 3 * (int64_t)(i % 5),
+                                  .num_epochs = 5,
+                                  .learning_rate = 0.1,
+                                  .metrics = &world->metrics[i],
+                                  .num_metrics = 1,
                                   .weights = weights};
 }

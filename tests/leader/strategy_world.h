@@ -4,7 +4,8 @@
 
 #include "leader/strategy_host.h"
 
-enum { WORLD_CLIENTS = 20, WORLD_WEIGHTS = 57 };
+/* The last weights are a buffer. */
+enum { WORLD_CLIENTS = 20, WORLD_WEIGHTS = 57, WORLD_PARAMETERS = 50 };
 
 struct strategy_world {
     struct layout layout;
@@ -12,6 +13,7 @@ struct strategy_world {
     struct strategy_base base;
     struct flosim_client clients[WORLD_CLIENTS];
     char ids[WORLD_CLIENTS][16];
+    struct flosim_metric metrics[WORLD_CLIENTS]; /* "initial_loss" */
 };
 
 void strategy_world_init(struct strategy_world *world, uint64_t seed);

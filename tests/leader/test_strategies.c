@@ -30,11 +30,8 @@ Test(strategies, every_row_is_complete_and_found_by_name)
         cr_assert_eq(aggregations[i]->size, sizeof(struct flosim_aggregator_ops));
         cr_assert(aggregations[i]->on_failure && aggregations[i]->held);
     }
-    for (size_t i = 0; terminations[i]; i++) {
-        cr_assert_eq(terminations[i]->abi_version, FLOSIM_STRATEGY_ABI);
+    for (size_t i = 0; terminations[i]; i++)
         cr_assert_eq(terminations[i]->size, sizeof(struct flosim_termination_ops));
-        cr_assert(terminations[i]->init && terminations[i]->check);
-    }
 }
 
 /* Unknown keys, wrong types and values out of range of every argument of every member. */
@@ -56,7 +53,7 @@ Test(strategies, bad_arguments_are_refused)
                              row->name);
                 if (row->min == 0 && row->max == 0)
                     continue;
-                snprintf(text, sizeof text, "{%s: %.17g}", row->name, row->max + 1);
+                snprintf(text, sizeof text, "{%s: %g}", row->name, row->max + 1);
                 cr_assert_gt(strategy_world_complaints(entry.name, entry.params, text), 0, "%s.%s", entry.name,
                              row->name);
             }
@@ -245,7 +242,41 @@ Test(strategies, selectors_survive_in_the_store)
     }
 }
 
-/* ---- aggregation ---- */
+/* ---- termination ---- */
+
+static int check_once(const char *name, const char *yaml, const struct flosim_progress *progress)
+{
+    struct strategy_world world;
+    struct termination termination;
+    const struct flosim_termination_ops *ops = termination_find(name);
+    int status;
+
+    strategy_world_init(&world, 1);
+    cr_assert_eq(termination_init(&termination, ops, strategy_world_args(name, ops->params, yaml), &world.base, NULL),
+                 OK);
+    status = ops->check(termination.state, progress);
+    cr_assert(status != FLOSIM_STOP || *termination.host.explanation.message, "%s gives no reason", name);
+    termination_fini(&termination);
+    strategy_world_fini(&world);
+    return status;
+}
+
+Test(strategies, terminations_end_when_they_should)
+{
+    struct flosim_progress progress = {
+        .size = sizeof progress, .validated = 1, .rounds = 3, .num_rounds = 4, .accuracy = 79.9};
+
+    cr_assert_eq(check_once("max_rounds", "", &progress), FLOSIM_CONTINUE);
+    cr_assert_eq(check_once("accuracy_target", "{target: 80}", &progress), FLOSIM_CONTINUE);
+    progress.rounds = 4;
+    progress.accuracy = 80;
+    cr_assert_eq(check_once("max_rounds", "", &progress), FLOSIM_STOP);
+    cr_assert_eq(check_once("accuracy_target", "{target: 80}", &progress), FLOSIM_STOP);
+    progress.validated = 0;
+    cr_assert_eq(check_once("accuracy_target", "{target: 80}", &progress), FLOSIM_CONTINUE);
+}
+
+/* ---- host services ---- */
 
 static void aggregator_of(struct aggregator *out, const struct flosim_aggregator_ops *ops, struct strategy_world *world)
 {
@@ -254,200 +285,6 @@ static void aggregator_of(struct aggregator *out, const struct flosim_aggregator
 
     cr_assert_eq(aggregator_init(out, ops, args, &world->base, &err), OK, "%s", err.message);
 }
-
-/* Feed clients order[0] … order[n-1]; a client in `failing` fails instead. Returns the last answer. */
-static int feed(struct aggregator *aggregator, const struct strategy_world *world, const size_t *order, size_t n,
-                size_t failing, const float *global, float *out)
-{
-    float weights[WORLD_WEIGHTS];
-    int status = FLOSIM_PENDING;
-
-    for (size_t i = 0; i < n; i++) {
-        struct flosim_update update = strategy_world_update(world, order[i], weights);
-        struct flosim_round round = {.size = sizeof round,
-                                     .global = global,
-                                     .num_outstanding = n - 1 - i,
-                                     .num_cohorts = 1,
-                                     .complete = i + 1 == n};
-
-        if (order[i] == failing)
-            status = aggregator->ops->on_failure(aggregator->state, update.client, &round, out);
-        else
-            status = aggregator->ops->on_update(aggregator->state, &update, &round, out);
-        cr_assert_geq(status, 0);
-    }
-    return status;
-}
-
-static void shuffle(size_t *order, size_t n, unsigned salt)
-{
-    for (size_t i = n - 1; i > 0; i--) {
-        size_t k = (salt = salt * 1103515245u + 12345u) / 65536u % (i + 1), swap = order[i];
-
-        order[i] = order[k];
-        order[k] = swap;
-    }
-}
-
-Test(strategies, synchronous_aggregators_do_not_depend_on_the_order)
-{
-    static const float global[WORLD_WEIGHTS] = {0};
-
-    for (size_t k = 0; aggregations[k]; k++) {
-        struct strategy_world world;
-        struct aggregator aggregator;
-        size_t order[WORLD_CLIENTS];
-        float first[WORLD_WEIGHTS], out[WORLD_WEIGHTS];
-
-        if (!(aggregations[k]->flags & FLOSIM_WAITS_FOR_ALL))
-            continue;
-        strategy_world_init(&world, 1);
-        aggregator_of(&aggregator, aggregations[k], &world);
-        for (size_t i = 0; i < WORLD_CLIENTS; i++)
-            order[i] = i;
-        cr_assert_eq(feed(&aggregator, &world, order, WORLD_CLIENTS, 4, global, first), FLOSIM_READY);
-        for (unsigned salt = 1; salt < 40; salt++) {
-            shuffle(order, WORLD_CLIENTS, salt);
-            cr_assert_eq(feed(&aggregator, &world, order, WORLD_CLIENTS, 4, global, out), FLOSIM_READY);
-            cr_assert_eq(memcmp(first, out, sizeof out), 0, "%s depends on the order", aggregations[k]->name);
-            cr_assert_eq(aggregator.ops->held(aggregator.state), 0);
-        }
-        aggregator_fini(&aggregator);
-        strategy_world_fini(&world);
-    }
-}
-
-Test(strategies, nobody_answered_gives_no_model)
-{
-    static const float global[WORLD_WEIGHTS] = {0};
-
-    for (size_t k = 0; aggregations[k]; k++) {
-        struct strategy_world world;
-        struct aggregator aggregator;
-        size_t order[] = {3};
-        float out[WORLD_WEIGHTS];
-
-        strategy_world_init(&world, 1);
-        aggregator_of(&aggregator, aggregations[k], &world);
-        cr_assert_eq(feed(&aggregator, &world, order, 1, 3, global, out), FLOSIM_PENDING);
-        cr_assert_eq(aggregator.ops->held(aggregator.state), 0);
-        aggregator_fini(&aggregator);
-        strategy_world_fini(&world);
-    }
-}
-
-/* Saved in the middle of a round and restored into a fresh one: the same model in the end. */
-Test(strategies, aggregators_survive_in_the_store)
-{
-    static const float global[WORLD_WEIGHTS] = {0};
-
-    for (size_t k = 0; aggregations[k]; k++) {
-        struct strategy_world world;
-        struct aggregator first, second;
-        float weights[WORLD_WEIGHTS], a[WORLD_WEIGHTS], b[WORLD_WEIGHTS];
-
-        if (!aggregations[k]->save)
-            continue;
-        strategy_world_init(&world, 1);
-        aggregator_of(&first, aggregations[k], &world);
-        for (size_t i = 0; i < 6; i++) {
-            struct flosim_update update = strategy_world_update(&world, i, weights);
-            struct flosim_round round = {
-                .size = sizeof round, .global = global, .num_outstanding = 5 - i, .num_cohorts = 1, .complete = i == 5};
-            int expected, found;
-
-            cr_assert_eq(first.ops->save(first.state), FLOSIM_OK);
-            aggregator_of(&second, aggregations[k], &world);
-            cr_assert_eq(second.ops->restore(second.state), FLOSIM_OK);
-            expected = first.ops->on_update(first.state, &update, &round, a);
-            found = second.ops->on_update(second.state, &update, &round, b);
-            cr_assert_eq(expected, found);
-            cr_assert(expected != FLOSIM_READY || memcmp(a, b, sizeof a) == 0);
-            aggregator_fini(&second);
-        }
-        aggregator_fini(&first);
-        strategy_world_fini(&world);
-    }
-}
-
-/* Against the definition, computed in long double. */
-Test(strategies, fedavg_is_the_weighted_mean)
-{
-    static const float global[WORLD_WEIGHTS] = {0};
-    struct strategy_world world;
-    struct aggregator aggregator;
-    size_t order[WORLD_CLIENTS];
-    float weights[WORLD_WEIGHTS], out[WORLD_WEIGHTS];
-    long double sum[WORLD_WEIGHTS] = {0}, total = 0;
-
-    strategy_world_init(&world, 1);
-    for (size_t i = 0; i < WORLD_CLIENTS; i++) {
-        struct flosim_update update = strategy_world_update(&world, i, weights);
-
-        order[i] = i;
-        total += (long double)update.num_samples;
-        for (size_t k = 0; k < WORLD_WEIGHTS; k++)
-            sum[k] += (long double)update.num_samples * (long double)weights[k];
-    }
-    aggregator_of(&aggregator, aggregation_find("fedavg"), &world);
-    cr_assert_eq(feed(&aggregator, &world, order, WORLD_CLIENTS, SIZE_MAX, global, out), FLOSIM_READY);
-    for (size_t k = 0; k < WORLD_WEIGHTS; k++)
-        cr_assert_float_eq(out[k], (float)(sum[k] / total), 1e-7 + 1e-6 * fabs((double)out[k]));
-    aggregator_fini(&aggregator);
-    strategy_world_fini(&world);
-}
-
-Test(strategies, fedavg_refuses_what_it_cannot_sum_and_goes_on)
-{
-    static const float global[WORLD_WEIGHTS] = {0};
-    struct strategy_world world;
-    struct aggregator aggregator;
-    float weights[WORLD_WEIGHTS], expected[WORLD_WEIGHTS], out[WORLD_WEIGHTS];
-    struct flosim_update update;
-    struct flosim_round round = {.size = sizeof round, .global = global, .num_cohorts = 1, .complete = 1};
-
-    strategy_world_init(&world, 1);
-    aggregator_of(&aggregator, aggregation_find("fedavg"), &world);
-    update = strategy_world_update(&world, 0, weights);
-    cr_assert_eq(aggregator.ops->on_update(aggregator.state, &update, &round, expected), FLOSIM_READY);
-    weights[5] = 1e30f;
-    cr_assert_lt(aggregator.ops->on_update(aggregator.state, &update, &round, out), 0);
-    cr_assert(*aggregator.host.explanation.message);
-    cr_assert_eq(aggregator.ops->held(aggregator.state), 0);
-    update = strategy_world_update(&world, 0, weights);
-    cr_assert_eq(aggregator.ops->on_update(aggregator.state, &update, &round, out), FLOSIM_READY);
-    cr_assert_eq(memcmp(out, expected, sizeof out), 0);
-    aggregator_fini(&aggregator);
-    strategy_world_fini(&world);
-}
-
-Test(strategies, fedasync_mixes_by_staleness)
-{
-    float global[WORLD_WEIGHTS], weights[WORLD_WEIGHTS], out[WORLD_WEIGHTS];
-    struct strategy_world world;
-    struct aggregator aggregator;
-    struct flosim_update update;
-    struct flosim_round round = {.size = sizeof round, .version = 8, .global = global, .num_cohorts = 1, .complete = 1};
-
-    strategy_world_init(&world, 1);
-    for (size_t k = 0; k < WORLD_WEIGHTS; k++)
-        global[k] = (float)k;
-    cr_assert_eq(aggregator_init(&aggregator, aggregation_find("fedasync"),
-                                 strategy_world_args("fedasync", aggregation_find("fedasync")->params, "{alpha: 0.5}"),
-                                 &world.base, NULL),
-                 OK);
-    update = strategy_world_update(&world, 0, weights);
-    update.base_version = 5; /* a = (8 - 5 + 1)^-0.5 = 0.5 */
-    cr_assert_eq(aggregator.ops->on_update(aggregator.state, &update, &round, out), FLOSIM_READY);
-    for (size_t k = 0; k < WORLD_WEIGHTS; k++)
-        cr_assert_float_eq(out[k], 0.5f * global[k] + 0.5f * weights[k], 1e-5);
-    update.base_version = 9;
-    cr_assert_lt(aggregator.ops->on_update(aggregator.state, &update, &round, out), 0);
-    aggregator_fini(&aggregator);
-    strategy_world_fini(&world);
-}
-
-/* ---- host services ---- */
 
 Test(strategies, members_of_a_kind_do_not_see_each_others_store)
 {

@@ -1,4 +1,4 @@
-/* Normalisation within a sample: of groups of channels (Wu & He 2018), or of the last dimensions (Ba et al. 2016). A
+/* Normalisation within a sample: of groups of channels (Wu & He 2018), or of the last dimension (Ba et al. 2016). A
  * sample is cut into spans of values that lie one after the other; each gets mean 0 and variance 1, lane by lane. */
 #include <math.h>
 #include <stdlib.h>
@@ -6,16 +6,15 @@
 #include "nn/layer/members.h"
 
 struct args {
-    int64_t groups;                   /* groupnorm */
-    struct int_list normalized_shape; /* layernorm */
+    int64_t groups;
     double eps;
     bool affine;
 };
 
 struct state {
-    size_t spans;         /* of one sample */
-    size_t channels, run; /* of one span (struct norm_span) */
-    size_t parameters;    /* weights: one set after the other for the spans of a sample, or one set for all */
+    size_t spans, length; /* of one sample, and values of one span */
+    size_t parameters;    /* weights */
+    size_t run;           /* values that share a weight, one after the other; weights go round */
 };
 
 // clang-format off
@@ -29,8 +28,6 @@ static const struct param group_rows[] = {
 };
 
 static const struct param layer_rows[] = {
-    {.name = "normalized_shape", .type = PARAM_INTS, .offset = offsetof(struct args, normalized_shape), .min = 1, .max = LAYER_MAX_VALUES,
-     .help = "The last dimensions of a sample, which are normalised together; without it the last one. Weights have this shape."},
     {.name = "eps", .type = PARAM_DOUBLE, .offset = offsetof(struct args, eps), .fallback = "1e-5", .min = 0, .max = 1,
      .help = "Added to the variance."},
     {.name = "affine", .alias = "elementwise_affine", .type = PARAM_BOOL, .offset = offsetof(struct args, affine), .fallback = "true",
@@ -48,26 +45,23 @@ static const struct param_table group_params = {
 
 static const struct param_table layer_params = {
     .name = "layernorm",
-    .help = "The last dimensions of a sample get mean 0 and variance 1.",
+    .help = "The last dimension of a sample gets mean 0 and variance 1.",
     .rows = layer_rows,
     .num_rows = sizeof layer_rows / sizeof *layer_rows,
     .size = sizeof(struct args),
 };
 
-/* Weights of the input's dimensions `dims`. */
-static int add_tensors(struct layer *layer, struct layer_builder *builder, int num_dims, const int64_t *dims)
+static int add_tensors(struct layer *layer, struct layer_builder *builder, int64_t parameters)
 {
     const struct args *args = layer->args;
     struct state *s = layer->state;
     int status = OK;
 
     layer->out = layer->in;
-    s->parameters = 1;
-    for (int i = 0; i < num_dims; i++)
-        s->parameters *= (size_t)dims[i];
+    s->parameters = (size_t)parameters;
     if (args->affine)
-        status = layer_add_tensor(layer, builder, "weight", num_dims, dims);
-    return status == OK && args->affine ? layer_add_tensor(layer, builder, "bias", num_dims, dims) : status;
+        status = layer_add_tensor(layer, builder, "weight", 1, &parameters);
+    return status == OK && args->affine ? layer_add_tensor(layer, builder, "bias", 1, &parameters) : status;
 }
 
 static int group_build(struct layer *layer, struct layer_builder *builder)
@@ -85,43 +79,21 @@ static int group_build(struct layer *layer, struct layer_builder *builder)
                            (long long)args->groups);
     s->run = (size_t)(layer->in.dims[1] * layer->in.dims[2]);
     s->spans = (size_t)args->groups;
-    s->channels = (size_t)(C / args->groups);
-    return add_tensors(layer, builder, 1, &C);
-}
-
-/* Number of dimensions to normalise; 0, reported, where the input does not end in normalized_shape. */
-static int normalized_dims(const struct layer *layer, struct layer_builder *builder)
-{
-    const struct args *args = layer->args;
-    const struct shape *in = &layer->in;
-    size_t n = args->normalized_shape.n, first = (size_t)in->num_dims - n;
-    char found[SHAPE_TEXT_MAX];
-    bool fits = n <= (size_t)in->num_dims;
-
-    for (size_t i = 0; fits && i < n; i++)
-        fits = args->normalized_shape.items[i] == in->dims[first + i];
-    if (fits)
-        return n > 0 ? (int)n : 1;
-    shape_text(in->num_dims, in->dims, found);
-    layer_error(layer, builder, "normalized_shape must be the last dimensions of its input, which is %s", found);
-    return 0;
+    s->length = (size_t)(C / args->groups) * s->run;
+    return add_tensors(layer, builder, C);
 }
 
 static int layer_build(struct layer *layer, struct layer_builder *builder)
 {
     struct state *s = layer->state = calloc(1, sizeof *s);
-    int n, status;
+    int64_t D = layer->in.dims[layer->in.num_dims - 1];
 
     if (!s)
         return layer_error(layer, builder, "out of memory");
-    n = normalized_dims(layer, builder);
-    if (n == 0)
-        return ERR_INVALID;
-    status = add_tensors(layer, builder, n, layer->in.dims + layer->in.num_dims - n);
     s->run = 1;
-    s->channels = s->parameters;
-    s->spans = layer->in_size / s->channels;
-    return status;
+    s->length = (size_t)D;
+    s->spans = layer->in_size / s->length;
+    return add_tensors(layer, builder, D);
 }
 
 static void fini(struct layer *layer)
@@ -139,90 +111,120 @@ static void plan(const struct layer *layer, int num_blocks, struct layer_needs *
     needs->forward_scratch = (size_t)2 * LANES;
 }
 
-static void find_statistics(const struct args *args, const struct kernels *kernels, const float *x, size_t length,
-                            float *mean, float *scale)
+static void find_statistics(const struct args *args, const float *x, size_t length, float *mean, float *scale)
 {
-    float squares[LANES] = {0};
+    float sums[LANES] = {0}, squares[LANES] = {0};
 
+    for (size_t i = 0; i < length * LANES; i += LANES)
+        for (size_t k = 0; k < LANES; k++)
+            sums[k] += x[i + k];
     for (size_t k = 0; k < LANES; k++)
-        mean[k] = 0;
-    kernels->lane_sums(x, length, mean);
-    for (size_t k = 0; k < LANES; k++)
-        mean[k] /= (float)length;
-    kernels->lane_squares(x, mean, length, squares);
+        mean[k] = sums[k] / (float)length;
+    for (size_t i = 0; i < length * LANES; i += LANES)
+        for (size_t k = 0; k < LANES; k++) {
+            float d = x[i + k] - mean[k];
+
+            squares[k] += d * d;
+        }
     for (size_t k = 0; k < LANES; k++)
         scale[k] = 1 / sqrtf(squares[k] / (float)length + (float)args->eps);
 }
 
-/* Number of the first weight of span `number` of a batch. */
-static size_t first_weight(const struct state *s, size_t number)
+/* The number of the weight that value i of span `span` uses. */
+static size_t weight_at(const struct state *s, size_t span, size_t i)
 {
-    return number % s->spans * s->channels % s->parameters;
-}
-
-static struct norm_span span_of_pass(const struct layer *layer, const struct pass *pass, size_t number,
-                                     const float *statistics)
-{
-    const struct args *args = layer->args;
-    const struct state *s = layer->state;
-    size_t first = first_weight(s, number);
-
-    return (struct norm_span){
-        .x = pass->x + number * s->channels * s->run * LANES,
-        .mean = statistics,
-        .scale = statistics + LANES,
-        .weight = args->affine ? pass->params + layer->tensors[0] + first : NULL,
-        .bias = args->affine ? pass->params + layer->tensors[1] + first : NULL,
-        .channels = s->channels,
-        .run = s->run,
-    };
+    return (span * s->length + i) / s->run % s->parameters;
 }
 
 static void forward(const struct layer *layer, const struct pass *pass)
 {
+    const struct args *args = layer->args;
     const struct state *s = layer->state;
-    size_t length = s->channels * s->run;
+    const float *weight = args->affine ? pass->params + layer->tensors[0] : NULL;
+    const float *bias = args->affine ? pass->params + layer->tensors[1] : NULL, *x = pass->x;
+    float *y = pass->y, *mean = pass->saved ? pass->saved : pass->scratch;
 
-    for (size_t i = 0; i < (size_t)pass->num_blocks * s->spans; i++) {
-        float *statistics = pass->saved ? pass->saved + i * 2 * LANES : pass->scratch;
-        struct norm_span span = span_of_pass(layer, pass, i, statistics);
+    for (size_t span = 0; span < (size_t)pass->num_blocks * s->spans; span++) {
+        float *scale = mean + LANES;
 
-        find_statistics(layer->args, pass->kernels, span.x, length, statistics, statistics + LANES);
-        pass->kernels->normalize(&span, pass->y + i * length * LANES);
+        find_statistics(args, x, s->length, mean, scale);
+        for (size_t i = 0; i < s->length; i++, x += LANES, y += LANES) {
+            float w = weight ? weight[weight_at(s, span, i)] : 1, b = bias ? bias[weight_at(s, span, i)] : 0;
+
+            for (size_t k = 0; k < LANES; k++)
+                y[k] = (x[k] - mean[k]) * scale[k] * w + b;
+        }
+        mean += pass->saved ? 2 * LANES : 0;
     }
 }
 
-/* With n values in the span, g = weight gy and x' = (x - mean) scale, lane by lane:
- * gx = scale (g - sum(g) / n - x' sum(g x') / n). */
-static void span_backward(const struct pass *pass, const struct norm_span *span, const float *gy, float *gx, float *dw,
-                          float *db)
-{
-    float sums[2 * LANES], b[LANES], c[LANES], n = (float)(span->channels * span->run);
+/* What one span's backward pass goes through. */
+struct span {
+    const float *x, *gy, *mean, *scale, *weight;
+    float *gx, *dw, *db;
+    size_t number;
+};
 
-    pass->kernels->normalize_sums(span, gy, sums, dw, db);
-    for (size_t k = 0; k < LANES; k++) {
-        b[k] = -span->scale[k] * span->scale[k] * sums[LANES + k] / n;
-        c[k] = -span->scale[k] * sums[k] / n;
+/* Fills, of each lane, the sums of g = w gy and of g x' over the span, x' the normalised input; adds to dw and db. */
+static void span_sums(const struct state *s, const struct span *p, float *g_sum, float *gx_sum)
+{
+    for (size_t i = 0; i < s->length; i++) {
+        size_t at = weight_at(s, p->number, i);
+        float w = p->weight ? p->weight[at] : 1, plain[LANES], times[LANES], db = 0, dw = 0;
+
+        for (size_t k = 0; k < LANES; k++) {
+            plain[k] = p->gy[i * LANES + k];
+            times[k] = plain[k] * (p->x[i * LANES + k] - p->mean[k]) * p->scale[k];
+            g_sum[k] += w * plain[k];
+            gx_sum[k] += w * times[k];
+        }
+        for (size_t k = 0; k < LANES; k++) {
+            db += plain[k];
+            dw += times[k];
+        }
+        if (p->dw) {
+            p->dw[at] += dw;
+            p->db[at] += db;
+        }
     }
-    if (gx)
-        pass->kernels->normalize_backward(span, gy, b, c, gx);
+}
+
+static void span_backward(const struct state *s, const struct span *p)
+{
+    float g_sum[LANES] = {0}, gx_sum[LANES] = {0}, n = (float)s->length;
+
+    span_sums(s, p, g_sum, gx_sum);
+    for (size_t i = 0; i < s->length && p->gx; i++) {
+        float w = p->weight ? p->weight[weight_at(s, p->number, i)] : 1;
+
+        for (size_t k = 0; k < LANES; k++) {
+            float x = (p->x[i * LANES + k] - p->mean[k]) * p->scale[k];
+
+            p->gx[i * LANES + k] = p->scale[k] * (w * p->gy[i * LANES + k] - g_sum[k] / n - x * gx_sum[k] / n);
+        }
+    }
 }
 
 static void backward(const struct layer *layer, const struct pass *pass)
 {
     const struct args *args = layer->args;
     const struct state *s = layer->state;
-    float *dw = args->affine ? pass->grads + layer->tensors[0] : NULL;
-    float *db = args->affine ? pass->grads + layer->tensors[1] : NULL;
+    struct span p = {.x = pass->x, .gy = pass->gy, .mean = pass->saved, .gx = pass->gx};
 
-    for (size_t i = 0; i < s->parameters && dw; i++)
-        dw[i] = db[i] = 0;
-    for (size_t i = 0; i < (size_t)pass->num_blocks * s->spans; i++) {
-        struct norm_span span = span_of_pass(layer, pass, i, pass->saved + i * 2 * LANES);
-        size_t at = i * s->channels * s->run * LANES, first = first_weight(s, i);
-
-        span_backward(pass, &span, pass->gy + at, pass->gx ? pass->gx + at : NULL, dw ? dw + first : NULL,
-                      db ? db + first : NULL);
+    if (args->affine) {
+        p.weight = pass->params + layer->tensors[0];
+        p.dw = pass->grads + layer->tensors[0];
+        p.db = pass->grads + layer->tensors[1];
+        for (size_t i = 0; i < s->parameters; i++)
+            p.dw[i] = p.db[i] = 0;
+    }
+    for (; p.number < (size_t)pass->num_blocks * s->spans; p.number++) {
+        p.scale = p.mean + LANES;
+        span_backward(s, &p);
+        p.x += s->length * LANES;
+        p.gy += s->length * LANES;
+        p.gx = p.gx ? p.gx + s->length * LANES : NULL;
+        p.mean += 2 * LANES;
     }
 }
 
