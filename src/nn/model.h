@@ -1,4 +1,4 @@
-/* A network: layers with inferred shapes and a parameter layout, described by model.yaml (or built in by class).
+/* A network: layers with inferred shapes and a parameter layout, described by model.yaml.
  * Immutable once loaded; any number of threads may use one model, each with a workspace of its own.
  *
  * Shape letters, project-wide: N batch, C H W image, T time, D in, O out, P floats of a model's block, K clients. */
@@ -21,7 +21,7 @@ struct model;
  * file goes to diags: unknown layer, bad argument, shape mismatch (names the layer and both shapes). */
 int model_load(const char *folder, const json_t *model_args, struct model **out, struct diags *diags);
 
-/* The same for text (tests, built-in networks); `name` is used in messages. */
+/* The same for text; `name` is used in messages. */
 int model_load_text(const char *text, const char *name, const json_t *model_args, struct model **out,
                     struct diags *diags);
 void model_free(struct model *model);
@@ -75,7 +75,8 @@ bool model_layer_at(const struct model *model, size_t i, struct layer_facts *out
 void model_init_params(const struct model *model, uint64_t seed, float *params);
 
 /* Workspace: all memory that forward and backward need for batches of up to max_batch, planned once. `train` false
- * leaves out what only backward needs. */
+ * leaves out what only backward needs. ERR_TOO_LARGE where an activation of a batch has more values than an int counts.
+ */
 struct workspace;
 enum { WORKSPACE_MAX_BATCH = 65536 };
 int workspace_new(const struct model *model, int max_batch, bool train, struct workspace **out, struct error *err);

@@ -16,7 +16,7 @@ struct expansion {
     struct yaml_node defaults;
     struct diags *diags;
     FILE *out;
-    bool failed;
+    bool failed; /* and told */
 };
 
 /* Values are written into YAML, so nothing that means something there may be among them. */
@@ -134,6 +134,7 @@ char *model_text_expand(const char *text, size_t length, const char *name, const
     struct expansion e = {.name = name, .text = text, .end = text + length, .model_args = model_args, .diags = diags};
     struct yaml_doc *doc;
     char *expanded = NULL;
+    bool written = false;
 
     yaml_load_text(text, length, name, YAML_GO_ON, &doc, diags);
     if (!doc)
@@ -143,11 +144,11 @@ char *model_text_expand(const char *text, size_t length, const char *name, const
     if (e.out) {
         expand_all(&e);
         warn_of_unknown(&e);
-        e.failed = fclose(e.out) != 0 || e.failed;
+        written = fclose(e.out) == 0;
     }
     yaml_unref(doc);
-    if (!e.out || e.failed) {
-        if (!e.failed)
+    if (!written || e.failed) {
+        if (!written)
             diag_error(diags, (struct diag_place){name, 0, 0}, "out of memory");
         free(expanded);
         return NULL;

@@ -1,5 +1,6 @@
-/* What a model is inside this room: model_read.c reads it, model.c connects it, workspace.c plans its memory, pass.c
- * runs it. */
+/* What a model is inside this room, in the order of its way: model_text.c fills in arguments, model_input.c and
+ * model_read.c read it, model.c connects it, model_facts.c tells of it, workspace.c plans its memory, pass.c runs it.
+ */
 #ifndef FLOSIM_NN_NETWORK_H
 #define FLOSIM_NN_NETWORK_H
 
@@ -34,6 +35,14 @@ struct model {
     int64_t vocabulary; /* tokens in the input are below it; 0: the input is values */
 };
 
+/* --- model_text.c --- */
+
+/* Replace every $(name) by the value of `model_args` or of the text's own `args:` mapping. Returns a new
+ * NUL-terminated string of which *size is the length; NULL with everything wrong in diags. The columns of what stands
+ * behind a replaced word stay the same where the value is no longer than the word. */
+char *model_text_expand(const char *text, size_t length, const char *name, const json_t *model_args, size_t *size,
+                        struct diags *diags);
+
 /* --- model_read.c: from the document to a list of entries, not yet connected --- */
 
 struct entry {
@@ -52,6 +61,8 @@ struct entries {
 /* Read `layers:`; everything wrong with any of them goes to diags. Free *entries in any case. */
 int entries_read(struct yaml_node layers, struct entries *entries, struct diags *diags);
 void entries_free(struct entries *entries);
+
+/* --- model_input.c --- */
 
 /* Read `input:` into model->in and model->vocabulary. */
 int model_read_input(struct yaml_node node, struct model *model, struct diags *diags);
@@ -80,11 +91,5 @@ struct workspace {
     bool training;
     bool train;
 };
-
-/* model_text.c: replace every $(name) by the value of `model_args` or of the text's own `args:` mapping. Returns a new
- * NUL-terminated string of which *size is the length; NULL with everything wrong in diags. The columns of what stands
- * behind a replaced word stay the same where the value is no longer than the word. */
-char *model_text_expand(const char *text, size_t length, const char *name, const json_t *model_args, size_t *size,
-                        struct diags *diags);
 
 #endif

@@ -8,18 +8,18 @@
 /* Parameters of a part of a step; a multiple of every vector's length. */
 enum { CHUNK = 16384 };
 
+struct clipping {
+    double norm, value; /* 0: none */
+};
+
 struct optimizer {
     const struct optimizer_ops *ops;
     void *args;
     float *state; /* chunk by chunk, of each [state_floats, chunk] */
     size_t num_parameters, state_floats;
     int64_t step;
-    double clip_norm, clip_value; /* 0: none */
-    struct drift drift;           /* zero: none */
-};
-
-struct clipping {
-    double norm, value; /* 0: none */
+    struct clipping clip;
+    struct drift drift; /* zero: none */
 };
 
 struct request {
@@ -93,8 +93,7 @@ static int read_request(struct optimizer *optimizer, struct yaml_doc *doc, doubl
     } else if (!(optimizer->ops = optimizer_find(request.name))) {
         status = FAIL(err, ERR_INVALID, "%s", unknown_name(request.name, text));
     } else {
-        optimizer->clip_norm = request.clip.norm;
-        optimizer->clip_value = request.clip.value;
+        optimizer->clip = request.clip;
         status = read_args(optimizer, request.args, learning_rate, diags, err);
         if (status != OK)
             error_context(err, status, "optimizer %s", optimizer->ops->name);
@@ -229,11 +228,11 @@ static double norm_of(const float *grads, size_t n)
 /* PyTorch's clip_grad_norm_ (Pascanu et al. 2013), then clip_grad_value_; what is not a number stays that. */
 static void clip(const struct optimizer *optimizer, float *grads)
 {
-    float limit = (float)optimizer->clip_value;
-    double norm = optimizer->clip_norm > 0 ? norm_of(grads, optimizer->num_parameters) : 0;
+    float limit = (float)optimizer->clip.value;
+    double norm = optimizer->clip.norm > 0 ? norm_of(grads, optimizer->num_parameters) : 0;
 
-    if (norm + 1e-6 > optimizer->clip_norm && optimizer->clip_norm > 0) {
-        float scale = (float)(optimizer->clip_norm / (norm + 1e-6));
+    if (norm + 1e-6 > optimizer->clip.norm && optimizer->clip.norm > 0) {
+        float scale = (float)(optimizer->clip.norm / (norm + 1e-6));
 
         for (size_t i = 0; i < optimizer->num_parameters; i++)
             grads[i] *= scale;

@@ -249,12 +249,13 @@ static int allocate(struct planner *p, struct workspace *ws, size_t *order, stru
     size_t outputs = model_output_size(p->model) * (size_t)ws->max_batch, L = p->model->num_nodes;
     size_t floats = plan_place(p->buffers, (size_t)p->num_buffers, order);
     size_t bytes = (floats + LANES) * sizeof(float) / 64 * 64;
+    size_t logits = outputs * (ws->train ? 2 : 1); /* the gradient lies behind them */
 
     ws->memory = aligned_alloc(64, bytes);
-    ws->logits = malloc(outputs * 2 * sizeof *ws->logits);
+    ws->logits = malloc(logits * sizeof *ws->logits);
     ws->gradient = ws->train && ws->logits ? ws->logits + outputs : NULL;
     ws->nodes = calloc(L, sizeof *ws->nodes);
-    ws->bytes = bytes + outputs * 2 * sizeof *ws->logits + L * sizeof *ws->nodes + sizeof *ws;
+    ws->bytes = bytes + logits * sizeof *ws->logits + L * sizeof *ws->nodes + sizeof *ws;
     if (!ws->memory || !ws->logits || !ws->nodes)
         return FAIL(err, ERR_MEMORY, "out of memory for a workspace of %zu bytes", ws->bytes);
     for (size_t i = 0; i < L; i++) {
@@ -303,6 +304,19 @@ static int plan_and_allocate(const struct model *model, struct workspace *ws, st
     return status;
 }
 
+/* Layers count the vectors of an activation, and some its values, in an int. */
+static int check_activations(const struct model *model, const struct workspace *ws, struct error *err)
+{
+    size_t most = INT32_MAX / LANES / (size_t)ws->num_blocks;
+
+    for (size_t i = 0; i < model->num_nodes; i++)
+        if (model->nodes[i].in_size > most || model->nodes[i].out_size > most)
+            return FAIL(err, ERR_TOO_LARGE,
+                        "a batch of %d makes an activation of more than %d values: take a smaller one", ws->max_batch,
+                        INT32_MAX);
+    return OK;
+}
+
 int workspace_new(const struct model *model, int max_batch, bool train, struct workspace **out, struct error *err)
 {
     struct workspace *ws;
@@ -322,7 +336,9 @@ int workspace_new(const struct model *model, int max_batch, bool train, struct w
     ws->num_blocks = (max_batch + LANES - 1) / LANES;
     if (!train && ws->num_blocks > INFERENCE_BLOCKS && !model_carries(model))
         ws->num_blocks = INFERENCE_BLOCKS;
-    status = plan_and_allocate(model, ws, err);
+    status = check_activations(model, ws, err);
+    if (status == OK)
+        status = plan_and_allocate(model, ws, err);
     if (status != OK) {
         workspace_free(ws);
         return status;

@@ -1,4 +1,4 @@
-/* Both ways of a convolution, with every kernel set, against the seven loops that define it. */
+/* The ways of a convolution, with every kernel set, against the seven loops that define it. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,6 +137,17 @@ Test(conv2d, both_ways_are_the_seven_loops)
         }
         convolution_fini(&c);
     }
+}
+
+/* Turned around, its gradient would be an image of 16 x 4097 x 4097, beyond what the tables' offsets hold. */
+Test(conv2d, a_kernel_of_wide_reach_spreads_its_gradient)
+{
+    struct conv2d_geometry g = {
+        .C = 1, .H = 2049, .W = 2049, .O = 16, .kernel = {3, 3}, .stride = {1, 1}, .dilation = {1024, 1024}};
+
+    cr_assert_eq(conv2d_geometry_init(&g, NULL), OK);
+    cr_assert_eq(conv2d_direct.backward_scratch(&g), 16 * 9);
+    conv2d_geometry_fini(&g);
 }
 
 Test(conv2d, what_does_not_fit_is_refused)

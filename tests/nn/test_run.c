@@ -231,6 +231,19 @@ Test(run, workspaces_are_small)
     model_free(model);
 }
 
+/* Its first activations are 64 x 224 x 224. */
+Test(run, activations_beyond_an_int_are_refused)
+{
+    struct model *model = shipped("VGG");
+    struct workspace *ws;
+    struct error err = ERROR_INIT;
+
+    cr_assert_eq(workspace_new(model, 1024, true, &ws, &err), ERR_TOO_LARGE);
+    cr_assert(strstr(err.message, "a batch of 1024"), "%s", err.message);
+    cr_assert_null(ws);
+    model_free(model);
+}
+
 /* --- evaluation ------------------------------------------------------------------------------------------------- */
 
 static void fetch(const void *context, size_t first, size_t count, float *x, int32_t *labels, float *values)

@@ -2,8 +2,7 @@
  * itself, whatever the stride. The tile kernel finds it through the table of tap offsets.
  *
  * The gradient of the input is a convolution too where the stride is 1: of the output's gradient, with the kernel
- * turned around. Every value is then summed in registers and written once. Other strides spread the gradient instead.
- */
+ * turned around. Every value is then summed in registers and written once. Otherwise the gradient is spread. */
 #include <string.h>
 
 #include "nn/layer/conv2d.h"
@@ -70,9 +69,13 @@ static struct conv2d_geometry turned_around(const struct conv2d_geometry *g)
     return t;
 }
 
+/* A wide kernel's border makes a small gradient a large image, whose offsets must stay below 2^31. */
 static bool can_turn_around(const struct conv2d_geometry *g)
 {
-    return g->stride[0] == 1 && g->stride[1] == 1 && g->padding[0] <= reach(g, 0) && g->padding[1] <= reach(g, 1);
+    struct conv2d_geometry t = turned_around(g);
+
+    return g->stride[0] == 1 && g->stride[1] == 1 && g->padding[0] <= reach(g, 0) && g->padding[1] <= reach(g, 1) &&
+           (int64_t)t.C * t.padded_height * t.padded_width <= LAYER_MAX_VALUES;
 }
 
 static size_t forward_scratch(const struct conv2d_geometry *g)

@@ -3,16 +3,7 @@
 #include <math.h>
 
 #include "nn/loss/members.h"
-
-static size_t largest(const float *y, size_t O)
-{
-    size_t best = 0;
-
-    for (size_t o = 1; o < O; o++)
-        if (y[o] > y[best])
-            best = o;
-    return best;
-}
+#include "nn/loss/values.h"
 
 /* One sample; gy (may be NULL) gets (softmax - one hot) * scale. The maximum is taken out so that exp cannot overflow.
  */
@@ -38,7 +29,7 @@ static void evaluate(const float *y, struct targets target, size_t N, size_t O, 
     double total = 0, squares = 0;
 
     for (size_t n = 0; n < N; n++, y += O, gy = gy ? gy + O : NULL) {
-        size_t label = (size_t)target.labels[n], best = largest(y, O);
+        size_t label = (size_t)target.labels[n], best = loss_largest(y, O);
 
         assert(label < O);
         sums->correct += best == label;

@@ -15,7 +15,7 @@ void loss_add_errors(const float *y, const float *values, size_t N, size_t O, st
     sums->predictions += (int64_t)N;
 }
 
-static size_t largest(const float *y, size_t O)
+size_t loss_largest(const float *y, size_t O)
 {
     size_t best = 0;
 
@@ -28,5 +28,6 @@ static size_t largest(const float *y, size_t O)
 void loss_add_correct(const float *y, const float *values, size_t N, size_t O, float threshold, struct loss_sums *sums)
 {
     for (size_t n = 0; n < N; n++, y += O, values += O)
-        sums->correct += O == 1 ? (*y > threshold) == (*values > threshold) : largest(y, O) == largest(values, O);
+        sums->correct +=
+            O == 1 ? (*y > threshold) == (*values > threshold) : loss_largest(y, O) == loss_largest(values, O);
 }

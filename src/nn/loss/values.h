@@ -1,8 +1,11 @@
-/* What losses on values have in common. */
+/* What losses have in common. */
 #ifndef FLOSIM_NN_LOSS_VALUES_H
 #define FLOSIM_NN_LOSS_VALUES_H
 
 #include "nn/loss.h"
+
+/* Which of O values is the largest; the first of equal ones. */
+size_t loss_largest(const float *y, size_t O);
 
 /* Add predictions and absolute and squared errors; y, values [N, O]. */
 void loss_add_errors(const float *y, const float *values, size_t N, size_t O, struct loss_sums *sums);
