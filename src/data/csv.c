@@ -74,7 +74,9 @@ void csv_state_fini(struct csv_state *state)
 
 static int load_table(const struct csv_args *args, const char *path, struct csv_table *out, struct diags *diags)
 {
-    return csv_table_load(out, path, ",;\t"[args->separator], (enum csv_header)args -> header, diags);
+    enum csv_header header = (enum csv_header)args->header;
+
+    return csv_table_load(out, path, ",;\t"[args->separator], header, diags);
 }
 
 int csv_load(const struct csv_args *args, const struct transform_args *transform, const char *train,

@@ -51,7 +51,7 @@ enum { CSV_MAX_WINDOW = 65536 };
 
 /* Which rows are for what. */
 struct csv_split {
-    double held_out; /* part that goes to validation: of a series the end, of rows every so-manieth one */
+    double held_out; /* part that goes to validation: of a series the end, of rows some, evenly spread */
     double measured; /* of the training part, the first rows, which normalisation may look at */
 };
 

@@ -83,8 +83,8 @@ static int add_name(struct string_list *names, struct span text)
     return names->items[names->n] ? (names->n++, OK) : ERR_MEMORY;
 }
 
-/* Where any target of the training part is no whole number, all are names; sorted, so that the order of rows does not
- * matter. */
+/* Where any target of the training file (its held-out rows too, which may have a class of their own) is no whole
+ * number, all are names; sorted, so that the order of rows does not matter. */
 static int learn_names(const struct csv_args *args, const struct csv_table *table, size_t column,
                        struct string_list *names)
 {
@@ -119,7 +119,7 @@ static int read_label(const struct csv_table *table, size_t row, size_t column, 
         is_class_number(field, out);
     if (*out >= 0)
         return OK;
-    diag_error(diags, (struct diag_place){table->path, table->lines[row], field->column},
+    diag_error(diags, (struct diag_place){table->path, field->line, field->column},
                "`%.*s` is no class of the training data: a whole number from 0, or one of its names",
                (int)(field->text.size < 40 ? field->text.size : 40), (const char *)field->text.data);
     return ERR_INVALID;
@@ -153,20 +153,25 @@ static int fill_rows(const struct csv_args *args, const struct csv_table *table,
 }
 
 static int normalise(const struct csv_args *args, const struct columns *columns, const struct csv_part *part,
-                     struct csv_state *state, const struct dataset *out, float *x)
+                     struct csv_state *state, const struct dataset *out, float *x, struct error *err)
 {
     size_t n = (size_t)((double)out->num_items * part->measured);
 
     if (!state->known) {
         state->scales = calloc(columns->n, sizeof *state->scales);
-        for (size_t f = 0; f < columns->n && state->scales; f++)
+        if (!state->scales)
+            return FAIL(err, ERR_MEMORY, "out of memory for %zu columns", columns->n);
+        for (size_t f = 0; f < columns->n; f++)
             state->scales[f] = csv_measure((enum csv_normalise)args->normalise, x + f, n, columns->n);
-        state->num_scales = state->scales ? columns->n : 0;
+        state->num_scales = columns->n;
     }
-    for (size_t i = 0; i < out->num_items && state->num_scales == columns->n; i++)
+    if (state->num_scales != columns->n)
+        return FAIL(err, ERR_INVALID, "%zu features, but the training file has %zu: the files do not belong together",
+                    columns->n, state->num_scales);
+    for (size_t i = 0; i < out->num_items; i++)
         for (size_t f = 0; f < columns->n; f++, x++)
             *x = (float)(((double)*x - state->scales[f].offset) / state->scales[f].range);
-    return state->num_scales == columns->n ? OK : ERR_INVALID;
+    return OK;
 }
 
 static void count_classes(const struct csv_state *state, struct dataset *out)
@@ -197,10 +202,8 @@ static int build(const struct csv_args *args, const struct csv_table *table, con
         return status;
     }
     status = fill_rows(args, table, columns, part, state, groups, &fill, diags);
-    if (!status && (status = normalise(args, columns, part, state, out, fill.x)))
-        diag_error(diags, (struct diag_place){table->path, 1, 1},
-                   "%zu features, but the training file has %zu: the files do not belong together", columns->n,
-                   state->num_scales);
+    if (!status && (status = normalise(args, columns, part, state, out, fill.x, &err)))
+        diag_error(diags, (struct diag_place){table->path, 1, 1}, "%s", err.message);
     if (!status && !args->task)
         count_classes(state, out);
     dataset_seal(out);

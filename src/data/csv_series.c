@@ -50,7 +50,7 @@ static size_t choose_column(const struct csv_args *args, const struct csv_table 
     for (size_t c = 0; c < table->num_columns; c++)
         if (csv_is_number(csv_field(table, 0, c), &number))
             return c;
-    diag_error(diags, (struct diag_place){table->path, table->lines[0], 1},
+    diag_error(diags, (struct diag_place){table->path, csv_field(table, 0, 0)->line, 1},
                "no field of the first row is a number; name the series with `column`");
     return SIZE_MAX;
 }

@@ -41,8 +41,10 @@ static char *quoted_field(struct place *p, struct span *text)
                 break;
             p->at++;
         }
-        if (*p->at == '\n')
+        if (*p->at == '\n') {
             p->line++;
+            p->line_begin = p->at + 1;
+        }
         *to++ = *p->at;
     }
     *text = span_of(begin, (size_t)(to - begin));
@@ -85,19 +87,17 @@ static void skip_line_end(struct place *p)
 /* One row; *n fields so far, of all rows. */
 static int parse_row(struct csv_table *table, struct place *p, size_t *n, struct diags *diags)
 {
-    int line = p->line;
-
     for (size_t fields = 1;; fields++) {
-        struct csv_field field = {.column = column_of(p, p->at)};
+        struct csv_field field = {.line = p->line, .column = column_of(p, p->at)};
         if (p->at < p->end && *p->at == '"') {
             if (!quoted_field(p, &field.text))
-                return fail_at(table, line, field.column, "the quotes that begin here do not end", diags);
+                return fail_at(table, field.line, field.column, "the quotes that begin here do not end", diags);
         } else
             plain_field(p, &field.text);
         if (fields > CSV_MAX_COLUMNS)
-            return fail_at(table, line, field.column, "more than 65536 columns", diags);
+            return fail_at(table, field.line, field.column, "more than 65536 columns", diags);
         if (add_field(table, (*n)++, field))
-            return fail_at(table, line, 1, "out of memory", diags);
+            return fail_at(table, field.line, 1, "out of memory", diags);
         bool more = p->at < p->end && *p->at == p->separator;
         if (!more && p->at < p->end && *p->at != '\n' && *p->at != '\r')
             return fail_at(table, p->line, column_of(p, p->at),
@@ -118,13 +118,7 @@ static int add_row(struct csv_table *table, int line, size_t num_fields, struct 
                    table->num_columns);
         return ERR_INVALID;
     }
-    if ((table->num_rows & (table->num_rows - 1)) == 0) {
-        int *grown = realloc(table->lines, (table->num_rows ? 2 * table->num_rows : 1) * sizeof *grown);
-        if (!grown)
-            return fail_at(table, line, 1, "out of memory", diags);
-        table->lines = grown;
-    }
-    table->lines[table->num_rows++] = line;
+    table->num_rows++;
     return OK;
 }
 
@@ -168,7 +162,6 @@ static void skip_header(struct csv_table *table)
     memcpy(names, table->fields, table->num_columns * sizeof *names);
     memmove(table->fields, table->fields + table->num_columns,
             table->num_rows * table->num_columns * sizeof *table->fields);
-    memmove(table->lines, table->lines + 1, table->num_rows * sizeof *table->lines);
     table->names = names;
 }
 
@@ -225,7 +218,6 @@ void csv_table_fini(struct csv_table *table)
     if (table->names != table->fields)
         free((void *)(uintptr_t)table->names);
     free(table->fields);
-    free(table->lines);
     blob_unref(table->text);
     memset(table, 0, sizeof *table);
 }
@@ -255,7 +247,7 @@ int csv_number(const struct csv_table *table, size_t row, size_t column, float *
     *out = (float)number;
     if (is_number && isfinite(*out))
         return OK;
-    diag_error(diags, (struct diag_place){table->path, table->lines[row], field->column},
+    diag_error(diags, (struct diag_place){table->path, field->line, field->column},
                "`%.*s` where column %zu needs a number: fill in or leave out rows with missing values",
                (int)(field->text.size < 40 ? field->text.size : 40), (const char *)field->text.data, column + 1);
     return ERR_INVALID;

@@ -11,14 +11,13 @@ enum { CSV_MAX_COLUMNS = 65536 };
 
 struct csv_field {
     struct span text;
-    int column; /* where it begins in its line, from 1 */
+    int line, column; /* where it begins, from 1 */
 };
 
 struct csv_table {
     const char *path; /* borrowed */
     struct blob *text;
     struct csv_field *fields; /* [num_rows, num_columns] */
-    int *lines;               /* [num_rows] */
     size_t num_rows, num_columns, room;
     const struct csv_field *names; /* [num_columns] of the header, or NULL; rows count from behind it */
 };

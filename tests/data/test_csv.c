@@ -169,6 +169,10 @@ Test(csv, damage_is_refused_with_its_place)
     expect_refusal("a.csv", "column: b", "a.csv:2:3: the quotes that begin here do not end");
     write_text("a.csv", "a,b\n1,\"2\"3\n");
     expect_refusal("a.csv", "column: b", "a.csv:2:6: a separator");
+    write_text("a.csv", "a,b\n\"1\n\",2\n\"3\n\",x\n");
+    expect_refusal("a.csv", "column: b", "a.csv:5:3: `x` where column 2 needs a number");
+    write_text("a.csv", "a,b\n1,\"\n2\"3\n");
+    expect_refusal("a.csv", "column: b", "a.csv:3:3: a separator");
     write_text("a.csv", "");
     expect_refusal("a.csv", "", "no row of data");
     write_text("a.csv", "a,b\n");
