@@ -17,7 +17,7 @@ struct training {
     int64_t mini_batches;
     struct loss_sums sums;      /* of the last epoch begun */
     float *anchor, *correction; /* [P] where the strategy wants them */
-    double initial_loss;        /* negative: not asked for */
+    double initial_loss;        /* where it was asked for */
     long pss_idle_kb, pss_kb;
 };
 
@@ -122,11 +122,19 @@ static bool limit_reached(const struct training *t)
     return stopwatch_limit_reached(&t->work.watch, &t->request->limit, t->mini_batches);
 }
 
-/* A new order of the items; returns how many take part. Where states are carried from batch to batch, sample j of
- * batch k + 1 follows sample j of batch k: item j * steps + k; what fills no batch is left out. */
+/* Where states are carried from batch to batch, what fills no batch is left out. */
+static size_t batches_of_epoch(const struct training *t)
+{
+    size_t n = t->work.data.num_train, batch = (size_t)t->work.batch;
+
+    return model_carries(t->work.model) ? n / batch : (n + batch - 1) / batch;
+}
+
+/* A new order of the items; returns how many take part. Where states are carried, sample j of batch k + 1 follows
+ * sample j of batch k: item j * steps + k. */
 static size_t order_items(struct training *t, struct rng *shuffle)
 {
-    size_t n = t->work.data.num_train, batch = (size_t)t->work.batch, steps = n / batch;
+    size_t n = t->work.data.num_train, batch = (size_t)t->work.batch, steps = batches_of_epoch(t);
 
     if (!model_carries(t->work.model)) {
         rng_shuffle_u32(shuffle, t->order, n);
@@ -198,14 +206,12 @@ static int measure_initial_loss(struct training *t, struct error *err)
 
 static int write_metrics(const struct training *t, double duration_s, double measured_s, char **out, struct error *err)
 {
-    size_t n = t->work.data.num_train, batch = (size_t)t->work.batch;
-    double per_epoch = (double)((n + batch - 1) / batch);
     struct evaluation figures = evaluation_of(t->work.model, t->work.loss, &t->sums);
     json_t *metrics =
         json_pack("{s:o, s:o, s:I, s:I, s:o, s:I, s:I}", "time_taken_s", work_number(duration_s), "num_epochs",
-                  work_number((double)t->mini_batches / per_epoch), "total_mini_batches", (json_int_t)t->mini_batches,
-                  "num_samples", (json_int_t)n, "measured_s", work_number(measured_s), "pss_idle_kb",
-                  (json_int_t)t->pss_idle_kb, "pss_kb", (json_int_t)t->pss_kb);
+                  work_number((double)t->mini_batches / (double)batches_of_epoch(t)), "total_mini_batches",
+                  (json_int_t)t->mini_batches, "num_samples", (json_int_t)t->work.data.num_train, "measured_s",
+                  work_number(measured_s), "pss_idle_kb", (json_int_t)t->pss_idle_kb, "pss_kb", (json_int_t)t->pss_kb);
 
     if (metrics)
         work_add_figures(metrics, &figures);

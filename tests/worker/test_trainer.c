@@ -275,6 +275,33 @@ Test(trainer, is_cut_where_modelled_time_passes_the_timeout)
     world_close(&world);
 }
 
+/* 100 items in batches of 16: the last 4 fill none, and two whole epochs are two, not 12 / 7. */
+Test(trainer, epochs_of_carried_states_count_whole_batches)
+{
+    static const char text[] = "input: [32, 32]\n"
+                               "layers: [{rnn: {hidden: 4, carry: true}}, {linear: {out: 10}}]\n";
+    struct world world = {0};
+    struct trained trained;
+    struct diags *diags = diags_new();
+
+    world_open(&world, "c");
+    send_model(&world, "carried", text);
+    model_free(world.model);
+    cr_assert_eq(model_load_text(text, "carried", NULL, &world.model, diags), OK, "%s", diags_text(diags));
+    blob_unref(world.weights);
+    world.weights = lenet_weights(world.model, 1);
+    struct train_request request = request_of(&world);
+    request.model_id = "carried";
+    request.num_epochs = 2;
+    json_t *metrics = train(&world, &request, &trained);
+    cr_assert_eq(number(metrics, "total_mini_batches"), 12);
+    cr_assert_float_eq(number(metrics, "num_epochs"), 2, 1e-12);
+    json_decref(metrics);
+    trained_fini(&trained);
+    diags_free(diags);
+    world_close(&world);
+}
+
 Test(trainer, is_cut_by_a_count_across_epochs)
 {
     struct world world = {.host = {.local_validation_fraction = 0.05}};
