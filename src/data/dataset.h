@@ -103,6 +103,9 @@ bool dataset_has_classes(const struct dataset *dataset);
 void data_gather(const struct data_view *view, const uint32_t *order, size_t first, size_t count, float *x,
                  int32_t *labels, float *values);
 
+/* Does item i of the view go on where item i - 1 ended, in the same text or series? 0 < i < num_items. */
+bool data_follows(const struct data_view *view, size_t i);
+
 /* Fractions of each label in the view: fills share [num_classes]. */
 void data_label_shares(const struct data_view *view, double *share);
 

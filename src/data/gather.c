@@ -211,3 +211,13 @@ void data_gather(const struct data_view *view, const uint32_t *order, size_t fir
                      values ? values + i * dataset->num_targets : NULL);
     }
 }
+
+bool data_follows(const struct data_view *view, size_t i)
+{
+    const struct dataset *dataset = view->dataset;
+    size_t a = view->index ? view->index[i - 1] : i - 1, b = view->index ? view->index[i] : i;
+
+    if (dataset->groups && dataset->groups[a] != dataset->groups[b])
+        return false;
+    return dataset->starts ? dataset->starts[b] == dataset->starts[a] + dataset->item_size : b == a + 1;
+}

@@ -20,6 +20,11 @@ static void fetch(const void *context, size_t first, size_t count, float *x, int
     data_gather(context, NULL, first, count, x, labels, values);
 }
 
+static bool follows(const void *context, size_t i)
+{
+    return data_follows(context, i);
+}
+
 static int run(struct validator *base, const float *weights, bool (*stop)(const void *context),
                const void *stop_context, struct validation_figures *out, struct error *err)
 {
@@ -28,6 +33,7 @@ static int run(struct validator *base, const float *weights, bool (*stop)(const 
         .num_items = self->data.view->num_items,
         .has_values = self->data.view->dataset->values,
         .fetch = fetch,
+        .follows = follows,
         .context = self->data.view,
     };
     struct evaluation figures;

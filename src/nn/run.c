@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "nn/columns.h"
+
 enum { CHUNK_MAX = 64, THREADS_MAX = 256 };
 
 int batch_init(struct batch *batch, const struct model *model, const struct loss_ops *loss, bool has_values,
@@ -77,8 +79,12 @@ struct job {
     const struct loss_ops *loss;
     const float *params;
     const struct batch_source *source;
+    struct column *columns; /* of a model that carries its state: a chunk is so many columns; else so many items */
+    size_t num_columns;
     size_t chunk, num_chunks;
-    struct loss_sums *sums; /* [num_chunks] */
+    struct loss_sums *sums;            /* [num_chunks] */
+    bool (*stop)(const void *context); /* NULL, or asked by the calling thread */
+    const void *stop_context;
     atomic_size_t next;
     atomic_bool cancelled;
 };
@@ -89,21 +95,67 @@ struct crew {
     struct workspace *ws;
     struct batch batch;
     pthread_t thread;
-    bool started;
+    bool is_caller, started;
 };
 
-static void evaluate_chunk(struct crew *crew, size_t i)
+static void evaluate_batch(struct crew *crew, size_t count, struct loss_sums *sums)
+{
+    struct job *job = crew->job;
+    size_t rows = model_output_rows(job->model);
+    const float *y = model_forward(job->model, crew->ws, (float *)job->params, crew->batch.x, (int)count, false, NULL);
+
+    job->loss->evaluate(y, batch_targets(&crew->batch, job->model, job->loss, job->source->has_values, (int)count),
+                        count * rows, model_output_size(job->model) / rows, NULL, sums);
+}
+
+static void evaluate_items(struct crew *crew, size_t i)
 {
     struct job *job = crew->job;
     size_t first = i * job->chunk, left = job->source->num_items - first;
-    size_t count = left < job->chunk ? left : job->chunk, rows = model_output_rows(job->model);
-    const float *y;
+    size_t count = left < job->chunk ? left : job->chunk;
 
-    workspace_reset(crew->ws); /* what came before depends on the threads */
     job->source->fetch(job->source->context, first, count, crew->batch.x, crew->batch.labels, crew->batch.values);
-    y = model_forward(job->model, crew->ws, (float *)job->params, crew->batch.x, (int)count, false, NULL);
-    job->loss->evaluate(y, batch_targets(&crew->batch, job->model, job->loss, job->source->has_values, (int)count),
-                        count * rows, model_output_size(job->model) / rows, NULL, &job->sums[i]);
+    evaluate_batch(crew, count, &job->sums[i]);
+}
+
+/* Only the calling thread asks. */
+static bool is_cancelled(const struct crew *crew)
+{
+    struct job *job = crew->job;
+
+    if (crew->is_caller && job->stop && job->stop(job->stop_context))
+        atomic_store(&job->cancelled, true);
+    return atomic_load(&job->cancelled);
+}
+
+/* Item `step` of columns 0 ... count - 1, one below the other. */
+static void fetch_step(struct crew *crew, const struct column *columns, size_t count, size_t step)
+{
+    const struct job *job = crew->job;
+    struct batch *batch = &crew->batch;
+    size_t D = model_input_size(job->model), O = model_output_size(job->model), rows = model_output_rows(job->model);
+
+    for (size_t c = 0; c < count; c++)
+        job->source->fetch(job->source->context, columns[c].first + step, 1, batch->x + c * D, batch->labels + c * rows,
+                           batch->values ? batch->values + c * O : NULL);
+}
+
+/* The columns grow shorter, so those that are still read are always the first of the batch and keep their states. */
+static void evaluate_columns(struct crew *crew, size_t i)
+{
+    struct job *job = crew->job;
+    const struct column *columns = job->columns + i * job->chunk;
+    size_t left = job->num_columns - i * job->chunk, count = left < job->chunk ? left : job->chunk;
+
+    workspace_reset(crew->ws);
+    for (size_t step = 0; step < columns[0].count; step++) {
+        if (step > 0 && is_cancelled(crew))
+            return;
+        while (columns[count - 1].count <= step)
+            count--;
+        fetch_step(crew, columns, count, step);
+        evaluate_batch(crew, count, &job->sums[i]);
+    }
 }
 
 static void *run_chunks(void *context)
@@ -112,8 +164,12 @@ static void *run_chunks(void *context)
     struct job *job = crew->job;
     size_t i;
 
-    while (!atomic_load(&job->cancelled) && (i = atomic_fetch_add(&job->next, 1)) < job->num_chunks)
-        evaluate_chunk(crew, i);
+    while ((i = atomic_fetch_add(&job->next, 1)) < job->num_chunks && !is_cancelled(crew)) {
+        if (job->columns)
+            evaluate_columns(crew, i);
+        else
+            evaluate_items(crew, i);
+    }
     return NULL;
 }
 
@@ -132,19 +188,12 @@ static void crew_fini(struct crew *crew)
 }
 
 /* The calling thread works too, and alone asks `stop`. */
-static void run_job(struct job *job, struct crew *crews, int threads, bool (*stop)(const void *), const void *context)
+static void run_job(struct crew *crews, int threads)
 {
-    size_t i;
-
     for (int t = 1; t < threads; t++)
         crews[t].started = pthread_create(&crews[t].thread, NULL, run_chunks, &crews[t]) == 0;
-    while ((i = atomic_fetch_add(&job->next, 1)) < job->num_chunks) {
-        if (stop && stop(context)) {
-            atomic_store(&job->cancelled, true);
-            break;
-        }
-        evaluate_chunk(&crews[0], i);
-    }
+    crews[0].is_caller = true;
+    run_chunks(&crews[0]);
     for (int t = 1; t < threads; t++)
         if (crews[t].started)
             pthread_join(crews[t].thread, NULL);
@@ -165,7 +214,7 @@ static void sum_up(const struct job *job, struct evaluation *out)
     *out = evaluation_of(job->model, job->loss, &sums);
 }
 
-static int run_threads(struct job *job, int threads, bool (*stop)(const void *), const void *context, struct error *err)
+static int run_threads(struct job *job, int threads, struct error *err)
 {
     struct crew *crews = calloc((size_t)threads, sizeof *crews);
     int status = crews ? OK : FAIL(err, ERR_MEMORY, "out of memory for %d threads", threads);
@@ -173,7 +222,7 @@ static int run_threads(struct job *job, int threads, bool (*stop)(const void *),
     for (int t = 0; t < threads && status == OK; t++)
         status = crew_init(&crews[t], job, err);
     if (status == OK)
-        run_job(job, crews, threads, stop, context);
+        run_job(crews, threads);
     for (int t = 0; t < threads && crews; t++)
         crew_fini(&crews[t]);
     free(crews);
@@ -186,14 +235,22 @@ int evaluate(const struct model *model, const struct loss_ops *loss, const float
              const struct batch_source *source, int batch, int threads, bool (*stop)(const void *context),
              const void *stop_context, struct evaluation *out, struct error *err)
 {
-    struct job job = {.model = model, .loss = loss, .params = params, .source = source};
+    struct job job = {.model = model,
+                      .loss = loss,
+                      .params = params,
+                      .source = source,
+                      .num_columns = source->num_items,
+                      .stop = stop,
+                      .stop_context = stop_context};
     int status;
 
     if (source->num_items == 0 || batch < 1)
         return FAIL(err, ERR_INVALID, "nothing to evaluate: %zu items in batches of %d", source->num_items, batch);
     /* Whole blocks, and no more than the cache likes: the batch's size is about memory, not about results. */
     job.chunk = batch < CHUNK_MAX ? ((size_t)batch + 15) / 16 * 16 : CHUNK_MAX;
-    job.num_chunks = (source->num_items + job.chunk - 1) / job.chunk;
+    if (model_carries(model) && !(job.columns = columns_cut(source, (size_t)batch, &job.num_columns, err)))
+        return ERR_MEMORY;
+    job.num_chunks = (job.num_columns + job.chunk - 1) / job.chunk;
     if (threads < 1)
         threads = 1;
     if ((size_t)threads > job.num_chunks)
@@ -201,11 +258,11 @@ int evaluate(const struct model *model, const struct loss_ops *loss, const float
     if (threads > THREADS_MAX)
         threads = THREADS_MAX;
     job.sums = calloc(job.num_chunks, sizeof *job.sums);
-    if (!job.sums)
-        return FAIL(err, ERR_MEMORY, "out of memory for %zu sums", job.num_chunks);
-    status = run_threads(&job, threads, stop, stop_context, err);
+    status = job.sums ? run_threads(&job, threads, err)
+                      : FAIL(err, ERR_MEMORY, "out of memory for %zu sums", job.num_chunks);
     if (status == OK)
         sum_up(&job, out);
+    free(job.columns);
     free(job.sums);
     return status;
 }

@@ -29,6 +29,9 @@ struct batch_source {
     /* Fill x [count, input_size] and labels [count, rows] or values [count, output_size] with items first …
      * first+count-1. Thread safe. */
     void (*fetch)(const void *context, size_t first, size_t count, float *x, int32_t *labels, float *values);
+    /* Does item i go on where item i - 1 ended, in the same text? Asked for models that carry their state only; NULL:
+     * all do. 0 < i < num_items. */
+    bool (*follows)(const void *context, size_t i);
     const void *context;
 };
 
@@ -49,8 +52,10 @@ struct evaluation {
 struct evaluation evaluation_of(const struct model *model, const struct loss_ops *loss, const struct loss_sums *sums);
 
 /* Evaluate params [P] over a source in batches of `batch`. The sums are taken in a fixed order over fixed chunks, so
- * the result does not depend on `threads` (1: the calling thread alone). `stop` (may be NULL) is asked between
- * batches; when it turns true ERR_CANCELLED is returned. */
+ * the result does not depend on `threads` (1: the calling thread alone). Where the model carries its state the source
+ * is read in `batch` columns side by side (columns.h), each from an empty state: with batch 1 the whole text in a row,
+ * with more what PyTorch gives for a text laid out in that many columns. `stop` (may be NULL) is asked between batches;
+ * when it turns true ERR_CANCELLED is returned. */
 int evaluate(const struct model *model, const struct loss_ops *loss, const float *params,
              const struct batch_source *source, int batch, int threads, bool (*stop)(const void *context),
              const void *stop_context, struct evaluation *out, struct error *err);
