@@ -296,3 +296,47 @@ Test(model, initial_weights_are_pytorchs_distribution)
     free(params), free(again);
     model_free(model);
 }
+
+/* Flotilla's: embedding U(+-0.1), all others U(+-1/sqrt(hidden)), but the last layer's bias is zero. */
+Test(model, lstm_b_begins_as_flotillas)
+{
+    struct model *model = shipped("LSTM-B");
+    const struct layout *layout = model_layout(model);
+    float *params = malloc(layout->num_floats * sizeof *params);
+
+    model_init_params(model, 3, params);
+    for (size_t i = 0; i < layout->num_tensors; i++) {
+        const struct tensor_info *t = &layout->tensors[i];
+        double bound = !strcmp(t->name, "embedding.weight") ? 0.1 : !strcmp(t->name, "fc.bias") ? 0 : 1 / sqrt(512);
+        double largest = 0;
+
+        for (size_t j = 0; j < t->count; j++)
+            largest = fmax(largest, fabs((double)params[t->offset + j]));
+        cr_assert(largest <= bound * 1.0001 && largest >= bound * 0.99, "%s: %g of %g", t->name, largest, bound);
+    }
+    free(params);
+    model_free(model);
+}
+
+/* Flotilla writes LSTM, GRU, RNN. */
+Test(model, a_kind_is_known_in_any_case)
+{
+    static const char *const cells[] = {"LSTM", "lstm", "GRU", "RNN"};
+    static const size_t gates[] = {4, 4, 3, 1};
+    const char *srcdir = getenv("srcdir");
+    char folder[512];
+
+    snprintf(folder, sizeof folder, "%s/models/LSTM", srcdir ? srcdir : ".");
+    for (size_t i = 0; i < 4; i++) {
+        struct diags *diags = diags_new();
+        json_t *args = json_pack("{s:s, s:i}", "cell", cells[i], "hidden_dim", 8);
+        struct model *model;
+
+        cr_assert_eq(model_load(folder, args, &model, diags), OK, "%s", diags_text(diags));
+        cr_assert_str_eq(model_layout(model)->tensors[0].name, "cell.weight_ih_l0");
+        cr_assert_eq(model_layout(model)->tensors[0].count, gates[i] * 8);
+        model_free(model);
+        json_decref(args);
+        diags_free(diags);
+    }
+}

@@ -98,8 +98,8 @@ struct layer_ops {
     double (*flops)(const struct layer *layer, bool backward, bool wants_gx);
 };
 
-extern const struct layer_ops *const layer_kinds[]; /* NULL-terminated */
-const struct layer_ops *layer_kind_find(const char *name);
+extern const struct layer_ops *const layer_kinds[];        /* NULL-terminated */
+const struct layer_ops *layer_kind_find(const char *name); /* in any case: Flotilla's `cell` is LSTM, GRU or RNN */
 
 /* Services while building. */
 

@@ -8,7 +8,11 @@
 struct args {
     int64_t out;
     bool bias;
+    int bias_init;
 };
+
+enum { BIAS_UNIFORM, BIAS_ZERO };
+static const char *const bias_init_names[] = {"uniform", "zero", NULL};
 
 enum { ROWS_AT_A_TIME = 512 };
 
@@ -24,6 +28,8 @@ static const struct param rows[] = {
      .flags = PARAM_REQUIRED, .help = "Number of outputs."},
     {.name = "bias", .type = PARAM_BOOL, .offset = offsetof(struct args, bias), .fallback = "true",
      .help = "Add a learned value to each output."},
+    {.name = "bias_init", .type = PARAM_CHOICE, .offset = offsetof(struct args, bias_init), .fallback = "uniform",
+     .choices = bias_init_names, .help = "How these begin: as PyTorch's, U(+-1/sqrt(in)), or all zero."},
 };
 // clang-format on
 
@@ -176,7 +182,7 @@ static void init(const struct layer *layer, uint64_t seed, float *values)
     const struct state *s = layer->state;
 
     layer_init_uniform(layer, 0, "weight", (size_t)s->O * (size_t)s->D, (size_t)s->D, seed, values);
-    if (args->bias)
+    if (args->bias && args->bias_init == BIAS_UNIFORM) /* else zeros, which are there already */
         layer_init_uniform(layer, 1, "bias", (size_t)s->O, (size_t)s->D, seed, values);
 }
 

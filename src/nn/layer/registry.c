@@ -1,4 +1,4 @@
-#include <string.h>
+#include <strings.h>
 
 #include "nn/layer/members.h"
 
@@ -33,7 +33,7 @@ const struct layer_ops *const layer_kinds[] = {
 const struct layer_ops *layer_kind_find(const char *name)
 {
     for (size_t i = 0; layer_kinds[i]; i++)
-        if (strcmp(layer_kinds[i]->name, name) == 0)
+        if (strcasecmp(layer_kinds[i]->name, name) == 0)
             return layer_kinds[i];
     return NULL;
 }
