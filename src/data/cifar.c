@@ -134,13 +134,32 @@ int cifar_load(enum cifar_kind kind, const char *const *paths, size_t n, const c
     return status;
 }
 
+int cifar_size_of(const char *path, uint64_t *size, struct error *err)
+{
+    unsigned char part[4096];
+    struct byte_reader reader = {0};
+    struct blob *blob = NULL;
+    size_t got = sizeof part;
+    int status = fs_map(path, &blob, err);
+
+    if (status)
+        return status;
+    status = byte_reader_init(&reader, blob_span(blob), err);
+    while (!status && got == sizeof part)
+        status = byte_reader_read_upto(&reader, part, sizeof part, &got, err);
+    *size = reader.offset;
+    byte_reader_fini(&reader);
+    blob_unref(blob);
+    return status;
+}
+
 bool cifar_kind_of(const char *path, uint64_t size, enum cifar_kind *kind)
 {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     bool ten = size > 0 && size % (1 + PIXELS) == 0, hundred = size > 0 && size % (2 + PIXELS) == 0;
 
     if (ten && hundred)
-        ten = strncmp(name, "train", 5) != 0 && strcmp(name, "test.bin") != 0;
+        ten = strncmp(name, "train", 5) != 0 && strncmp(name, "test.bin", 8) != 0;
     *kind = ten ? CIFAR_10 : CIFAR_100_FINE;
     return ten || hundred;
 }

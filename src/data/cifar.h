@@ -19,7 +19,11 @@ int cifar_decode(enum cifar_kind kind, const struct span *files, size_t n, struc
 int cifar_load(enum cifar_kind kind, const char *const *paths, size_t n, const char *remedy, struct dataset *out,
                struct diags *diags);
 
-/* What a file is by its size and name: CIFAR-100's are called train.bin and test.bin. false: neither. */
+/* Bytes of a file's records, unpacked; a .gz tells only when it has been read. */
+int cifar_size_of(const char *path, uint64_t *size, struct error *err);
+
+/* What a file is by its size (unpacked) and name: CIFAR-100's are called train.bin and test.bin (.gz or plain). false:
+ * neither. */
 bool cifar_kind_of(const char *path, uint64_t size, enum cifar_kind *kind);
 
 #endif

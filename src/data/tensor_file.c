@@ -204,6 +204,7 @@ struct flat {
     char *x;
     int64_t *labels;
     float *values;
+    int32_t *groups;            /* NULL where the data have none */
     size_t x_size, num_targets; /* of all items */
 };
 
@@ -216,7 +217,9 @@ static int flat_alloc(struct flat *flat, const struct data_view *view, size_t it
         flat->values = malloc(flat->num_targets * sizeof *flat->values);
     else
         flat->labels = malloc(flat->num_targets * sizeof *flat->labels);
-    if (!flat->x || (!flat->labels && !flat->values))
+    if (view->dataset->groups)
+        flat->groups = malloc(view->num_items * sizeof *flat->groups);
+    if (!flat->x || (!flat->labels && !flat->values) || (view->dataset->groups && !flat->groups))
         return FAIL(err, ERR_MEMORY, "no memory for %zu items", view->num_items);
     return OK;
 }
@@ -236,6 +239,8 @@ static int flatten(const struct data_view *view, struct flat *flat, struct error
             memcpy(flat->values + i * n, dataset->values + y_at, n * sizeof *flat->values);
         for (size_t t = 0; t < n && flat->labels; t++)
             flat->labels[i * n + t] = dataset->labels[y_at + t];
+        if (flat->groups)
+            flat->groups[i] = dataset->groups[item];
     }
     return status;
 }
@@ -297,21 +302,30 @@ static int write_flat(const char *path, const struct data_view *view, const stru
 {
     static const char *const types[] = {[DATA_U8] = "U8", [DATA_F32] = "F32", [DATA_I32] = "I32"};
     const struct dataset *dataset = view->dataset;
-    struct safetensors_tensor tensors[3] = {
-        {0},
-        {.name = "x", .num_dims = dataset->num_dims + 1, .bytes = span_of(flat->x, flat->x_size)},
-        {.name = "tokens",
-         .dtype = "U8",
-         .num_dims = 1,
-         .dims = {(int64_t)dataset->tokens_text_size},
-         .bytes = span_of(dataset->tokens_text, dataset->tokens_text_size)}};
+    size_t n = 1;
+    struct safetensors_tensor tensors[4];
 
     describe_y(dataset, flat, (int64_t)view->num_items, &tensors[0]);
-    strcpy(tensors[1].dtype, types[dataset->type]);
-    tensors[1].dims[0] = (int64_t)view->num_items;
+    if (flat->groups)
+        tensors[n++] = (struct safetensors_tensor){.name = "group",
+                                                   .dtype = "I32",
+                                                   .num_dims = 1,
+                                                   .dims = {(int64_t)view->num_items},
+                                                   .bytes = span_of(flat->groups, view->num_items * sizeof(int32_t))};
+    struct safetensors_tensor *x = &tensors[n++];
+    *x = (struct safetensors_tensor){
+        .name = "x", .num_dims = dataset->num_dims + 1, .bytes = span_of(flat->x, flat->x_size)};
+    strcpy(x->dtype, types[dataset->type]);
+    x->dims[0] = (int64_t)view->num_items;
     for (int i = 0; i < dataset->num_dims; i++)
-        tensors[1].dims[i + 1] = dataset->dims[i];
-    return safetensors_write(path, tensors, dataset->tokens_text ? 3 : 2, metadata, err);
+        x->dims[i + 1] = dataset->dims[i];
+    if (dataset->tokens_text)
+        tensors[n++] = (struct safetensors_tensor){.name = "tokens",
+                                                   .dtype = "U8",
+                                                   .num_dims = 1,
+                                                   .dims = {(int64_t)dataset->tokens_text_size},
+                                                   .bytes = span_of(dataset->tokens_text, dataset->tokens_text_size)};
+    return safetensors_write(path, tensors, n, metadata, err);
 }
 
 int tensor_file_write(const char *path, const struct data_view *view, struct error *err)
@@ -330,5 +344,6 @@ int tensor_file_write(const char *path, const struct data_view *view, struct err
     free(flat.x);
     free(flat.labels);
     free(flat.values);
+    free(flat.groups);
     return status;
 }

@@ -17,6 +17,7 @@ static const size_t vocabulary_bytes_max = (size_t)1 << 24;
 struct document {
     size_t begin, end;
     int32_t group;
+    size_t place, siblings; /* of samples: which of its client's, and how many these are; 0: no sample */
 };
 
 struct token_row {
@@ -142,6 +143,21 @@ static int tokenise_piece(const struct text_piece *piece, const struct vocabular
     return status;
 }
 
+/* Samples are counted for each client, so that the last ones of each can be held out. */
+static int number_samples(struct token_row *row, size_t num_groups)
+{
+    size_t *counts = calloc(num_groups + 1, sizeof *counts);
+
+    for (size_t d = 0; d < row->num_documents && counts; d++)
+        if (row->documents[d].siblings)
+            row->documents[d].place = counts[row->documents[d].group]++;
+    for (size_t d = 0; d < row->num_documents && counts; d++)
+        if (row->documents[d].siblings)
+            row->documents[d].siblings = counts[row->documents[d].group];
+    free(counts);
+    return counts ? OK : ERR_MEMORY;
+}
+
 static int tokenise(const struct text_files *files, const struct vocabulary *vocabulary, struct token_row *row,
                     struct diags *diags)
 {
@@ -153,10 +169,13 @@ static int tokenise(const struct text_files *files, const struct vocabulary *voc
     for (; piece < files->n && !status; piece++) {
         const struct text_piece *p = &files->pieces[piece];
         if (!p->joins || row->num_documents == 0)
-            row->documents[row->num_documents++] = (struct document){row->n, row->n, p->group};
+            row->documents[row->num_documents++] =
+                (struct document){.begin = row->n, .end = row->n, .group = p->group, .siblings = p->sample};
         status = tokenise_piece(p, vocabulary, row, &at, &err);
         row->documents[row->num_documents - 1].end = row->n;
     }
+    if (!status && number_samples(row, files->groups.n))
+        status = FAIL(&err, ERR_MEMORY, "out of memory");
     if (status)
         report_at(files, piece ? piece - 1 : 0, at, err.message, diags);
     return status;
@@ -167,7 +186,7 @@ static int tokenise(const struct text_files *files, const struct vocabulary *voc
 struct cut {
     const struct text_args *args;
     const struct vocabulary *vocabulary;
-    double from, to; /* part of each document */
+    double from, to; /* part of each document, or of a client's samples */
     bool has_groups;
 };
 
@@ -178,10 +197,17 @@ static size_t step_of(const struct text_args *args)
 
 static struct document part_of(const struct document *document, const struct cut *cut)
 {
-    double n = (double)(document->end - document->begin);
+    double n = (double)(document->siblings ? document->siblings : document->end - document->begin);
+    size_t from = (size_t)(n * cut->from), to = (size_t)(n * cut->to);
+    struct document part = *document;
 
-    return (struct document){document->begin + (size_t)(n * cut->from), document->begin + (size_t)(n * cut->to),
-                             document->group};
+    if (!document->siblings) {
+        part.begin = document->begin + from;
+        part.end = document->begin + to;
+    } else if (document->place < from || document->place >= to) {
+        part.end = part.begin;
+    }
+    return part;
 }
 
 /* Windows with a token behind them. */

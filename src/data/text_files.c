@@ -128,6 +128,7 @@ static int add_window(struct text_files *files, const char *path, const char *us
     if (!json_is_string(x) || !json_is_string(y))
         return bad_json(path, user, "x and y must be texts", diags);
     piece.text = json_span(x);
+    piece.sample = true;
     if (add_piece(files, piece))
         return no_memory(path, diags);
     piece.text = json_span(y);

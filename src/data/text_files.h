@@ -13,7 +13,8 @@ struct text_piece {
     const char *path; /* borrowed from the caller of text_files_read, or owned by `names` */
     size_t file;      /* which blob; SIZE_MAX: text of a JSON file, whose place is not known */
     int32_t group;
-    bool joins; /* goes on where the piece before it ends: lines of one client */
+    bool sample; /* a window with what follows it: given as it is, never cut in two */
+    bool joins;  /* goes on where the piece before it ends: lines of one client */
 };
 
 struct text_files {

@@ -163,6 +163,7 @@ Test(cifar, a_data_file_tells_ten_from_hundred_by_its_size)
     char *folder = scratch_new();
     struct dataset out;
     struct diags *diags = diags_new();
+    size_t size;
 
     write_records(path_in(folder, "data_batch_1.bin"), 4, 1);
     write_records(path_in(folder, "train.bin"), 4, 2);
@@ -172,6 +173,15 @@ Test(cifar, a_data_file_tells_ten_from_hundred_by_its_size)
     cr_assert_eq(data_file_load(path_in(folder, "train.bin"), &out, diags), OK);
     cr_assert(out.num_classes == 100 && out.labels[3] == 93);
     dataset_fini(&out);
+    unsigned char *bytes = records(4, 2, &size);
+    write_gz(path_in(folder, "test.bin.gz"), bytes, size);
+    cr_assert_eq(data_file_load(path_in(folder, "test.bin.gz"), &out, diags), OK);
+    cr_assert(out.num_classes == 100 && out.num_items == 4 && out.labels[3] == 93);
+    dataset_fini(&out);
+    write_gz(path_in(folder, "short.bin.gz"), bytes, size - 1);
+    cr_assert_neq(data_file_load(path_in(folder, "short.bin.gz"), &out, diags), OK);
+    expect_finding(diags, "short.bin.gz");
+    free(bytes);
     write_file(path_in(folder, "other.bin"), "abc", 3);
     cr_assert_neq(data_file_load(path_in(folder, "other.bin"), &out, diags), OK);
     expect_finding(diags, "not a whole number of CIFAR-10 records");
