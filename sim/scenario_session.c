@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/loader_args.h"
 #include "leader/session_check.h"
 #include "sim/scenario_reading.h"
 #include "util/fs.h"
@@ -115,6 +116,24 @@ static void check_same_parent(const struct scenario_reading *r, struct yaml_node
                    "`benchmark_config.model_dir` must lie beside `server_training_config.model_dir` (%s)", model);
 }
 
+/* The session's custom_loader_args become the source's, so that everybody's data are cut so, once. */
+static void apply_loader(const struct scenario_reading *r)
+{
+    struct scenario *s = r->scenario;
+    const struct model_config *config = &s->session.model_config;
+    char ignored[LOADER_ARGS_TEXT];
+    struct loader_args loader;
+
+    if (!config->use_custom_dataloader || !s->data.keys || !s->data.source)
+        return;
+    loader_args_read(config->custom_loader_args, "", &loader, NULL); /* what is wrong with them was said */
+    loader_args_apply(&loader, s->data.source->params, (char *)s->data.keys + s->data.table.at[1], ignored);
+    if (ignored[0])
+        diag_warning(r->diags, yaml_place(config->custom_loader_args),
+                     "`custom_loader_args`: %s means nothing for `source: %s` and is ignored", ignored,
+                     s->data.source->name);
+}
+
 void scenario_read_session(const struct scenario_reading *r)
 {
     struct scenario *s = r->scenario;
@@ -131,5 +150,6 @@ void scenario_read_session(const struct scenario_reading *r)
     s->has_model_folder = model_dir && fs_is_dir(model_dir);
     if (s->has_model_folder)
         session_apply_model_folder(&s->session, model_dir, r->diags);
+    apply_loader(r);
     session_check(&s->session, yaml_place(session), &context, r->diags);
 }

@@ -137,6 +137,25 @@ static void unknown_class(const char *folder, const char *model_class, struct di
                model_class, list);
 }
 
+json_t *model_args_of(const json_t *model_config)
+{
+    static const char *const shared[] = {"lookback", "seq_len"};
+    const json_t *given = json_object_get(model_config, "model_args");
+    const json_t *loader = json_object_get(model_config, "custom_loader_args");
+    json_t *args = json_is_object(given) ? json_copy((json_t *)given) : NULL;
+
+    if (!json_is_true(json_object_get(model_config, "use_custom_dataloader")))
+        return args;
+    for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
+        json_t *value = json_object_get(loader, shared[i]);
+        if (json_integer_value(value) < 1 || json_object_get(args, shared[i]))
+            continue;
+        args = args ? args : json_object();
+        json_object_set(args, shared[i], value);
+    }
+    return args;
+}
+
 static int load_builtin(const char *folder, const char *model_class, const json_t *model_args, struct model **out,
                         struct diags *diags)
 {

@@ -34,6 +34,10 @@ struct builtin_model {
 };
 extern const struct builtin_model builtin_models[]; /* made from models/ at build time; ends with a NULL id */
 
+/* The model_args of a model_config as it travels (JSON, may be NULL), and of its custom_loader_args, where they are
+ * used, the length of the windows: lookback and seq_len, unless model_args say it themselves. New, or NULL: none. */
+json_t *model_args_of(const json_t *model_config);
+
 /* Load the network of a folder. model_class NULL: the config's. Used by the leader and, from its cache, by the worker.
  */
 int model_folder_load(const char *folder, const char *model_class, const json_t *model_args, struct model **out,

@@ -1,10 +1,12 @@
 /* What the rows of session.yaml cannot say. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config/lr_schedule.h"
 #include "config/model_folder.h"
 #include "config/tables.h"
+#include "data/loader_args.h"
 #include "util/fs.h"
 
 /* A name, or {name: …, args: {…}}. Which names there are is checked with the strategies. */
@@ -49,7 +51,7 @@ static bool is_mapping_or_absent(struct yaml_node node, const char *section, con
     return false;
 }
 
-/* flosim has one trainer, loader and validator; what Flotilla's Python files would do with an argument, they don't,
+/* flosim has one trainer and validator; what Flotilla's Python files would do with an argument, they don't,
  * except for `honoured`. */
 static void check_custom(bool used, struct yaml_node args, const char *section, const char *key, const char *honoured,
                          struct diags *diags)
@@ -72,9 +74,21 @@ static void check_clip(const struct model_config *config, const char *section, s
         diag_error(diags, yaml_place(clip), "`%s.custom_trainer_args.clip` must be a number above 0", section);
 }
 
+/* Whether an argument means something for the data is told where the data are read. */
+static void check_loader(const struct model_config *config, const char *section, struct diags *diags)
+{
+    struct loader_args args;
+    char where[80];
+
+    snprintf(where, sizeof where, "%s.custom_loader_args.", section);
+    if (is_mapping_or_absent(config->custom_loader_args, section, "custom_loader_args", diags) &&
+        config->use_custom_dataloader)
+        loader_args_read(config->custom_loader_args, where, &args, diags);
+}
+
 void model_config_check(const struct model_config *config, const char *section, struct diags *diags)
 {
-    check_custom(config->use_custom_dataloader, config->custom_loader_args, section, "custom_loader_args", NULL, diags);
+    check_loader(config, section, diags);
     check_custom(config->use_custom_trainer, config->custom_trainer_args, section, "custom_trainer_args", "clip",
                  diags);
     check_clip(config, section, diags);

@@ -20,7 +20,7 @@
     {.name = "use_custom_dataloader", .type = PARAM_BOOL, .offset = offsetof(struct model_config, use_custom_dataloader), .fallback = "false",\
      .help = "Give custom_loader_args to the built-in loader."},                                                       \
     {.name = "custom_loader_args", .type = PARAM_NODE, .offset = offsetof(struct model_config, custom_loader_args),    \
-     .help = "Arguments of the loader."},                                                                              \
+     .help = "What the built-in loader makes of the data, over what the data's folder says: lookback, pred_forward, seq_len, normalize_data, batch_size."},                                                                              \
     {.name = "use_custom_trainer", .type = PARAM_BOOL, .offset = offsetof(struct model_config, use_custom_trainer), .fallback = "false",\
      .help = "Give custom_trainer_args to the built-in trainer."},                                                     \
     {.name = "custom_trainer_args", .type = PARAM_NODE, .offset = offsetof(struct model_config, custom_trainer_args),  \

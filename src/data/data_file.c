@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "data/cifar.h"
 #include "data/folder.h"
@@ -41,7 +40,7 @@ enum data_format data_format_of(const char *path, const unsigned char *head, siz
 {
     if (ends_with(path, ".pth") || ends_with(path, ".pt") || ends_with(path, ".pkl"))
         return DATA_FORMAT_TORCH;
-    if (ends_with(path, ".bin") && !strstr(path, "idx"))
+    if ((ends_with(path, ".bin") || ends_with(path, ".bin.gz")) && !strstr(path, "idx"))
         return is_torch(head, size) ? DATA_FORMAT_TORCH : DATA_FORMAT_CIFAR;
     if (ends_with(path, ".csv") || ends_with(path, ".csv.gz"))
         return DATA_FORMAT_CSV;
@@ -82,25 +81,50 @@ static int read_head(const char *path, unsigned char *head, size_t *size, struct
 /* CIFAR files have no head: the name says that it is one, size and name which. */
 static int read_cifar(const char *path, struct dataset *out, struct diags *diags)
 {
-    struct stat info;
+    struct error err = ERROR_INIT;
     enum cifar_kind kind;
+    uint64_t size;
 
-    if (!ends_with(path, ".gz") && stat(path, &info) == 0 && cifar_kind_of(path, (uint64_t)info.st_size, &kind))
+    if (cifar_size_of(path, &size, &err)) {
+        diag_error(diags, (struct diag_place){path, 0, 0}, "%s; %s", err.message, damaged);
+        return ERR_CORRUPT;
+    }
+    if (cifar_kind_of(path, size, &kind))
         return cifar_load(kind, &path, 1, damaged, out, diags);
     diag_error(diags, (struct diag_place){path, 0, 0},
                "not a whole number of CIFAR-10 records (3073 bytes) or CIFAR-100 records (3074 bytes); %s", damaged);
     return ERR_CORRUPT;
 }
 
-static const struct text_args default_text = {.unit = TEXT_BYTES, .length = 80};
+/* What the session says of the file goes into `values`; what means nothing for it is told. */
+static void apply_loader(const struct data_file_args *args, const struct param_table *table, void *values,
+                         const char *path, struct diags *diags)
+{
+    char ignored[LOADER_ARGS_TEXT] = "";
+
+    if (args->loader)
+        loader_args_apply(args->loader, table, values, ignored);
+    if (ignored[0])
+        diag_warning(diags, (struct diag_place){path, 0, 0},
+                     "the session's custom_loader_args (%s) mean nothing for this file and are ignored", ignored);
+}
+
+static int read_text(const char *path, const struct data_file_args *args, struct dataset *out, struct diags *diags)
+{
+    struct text_args text = args->text ? *args->text : (struct text_args){.unit = TEXT_BYTES, .length = 80};
+
+    apply_loader(args, &text_args_table, &text, path, diags);
+    return text_load_file(&text, path, out, diags);
+}
 
 static int read_csv(const char *path, const struct data_file_args *args, struct dataset *out, struct diags *diags)
 {
-    static const struct csv_args series = {.lookback = 5, .forecast = 2};
+    struct csv_args csv = args->csv ? *args->csv : (struct csv_args){.lookback = 5, .forecast = 2};
     const struct csv_split split = {.held_out = 0.0, .measured = args->measured > 0 ? args->measured : 1.0};
     struct dataset none;
 
-    return csv_load(args->csv ? args->csv : &series, args->transform, path, NULL, &split, out, &none, diags);
+    apply_loader(args, &csv_args_table, &csv, path, diags);
+    return csv_load(&csv, args->transform, path, NULL, &split, out, &none, diags);
 }
 
 static int read_as(enum data_format format, const char *path, const struct data_file_args *args, struct dataset *out,
@@ -117,7 +141,7 @@ static int read_as(enum data_format format, const char *path, const struct data_
         return npz_load(path, out, diags);
     case DATA_FORMAT_TEXT:
         *has_transform = true;
-        return text_load_file(args->text ? args->text : &default_text, path, out, diags);
+        return read_text(path, args, out, diags);
     case DATA_FORMAT_CSV:
         *has_transform = true;
         return read_csv(path, args, out, diags);
@@ -127,10 +151,10 @@ static int read_as(enum data_format format, const char *path, const struct data_
     case DATA_FORMAT_UNKNOWN:
         break;
     }
-    diag_error(
-        diags, (struct diag_place){path, 0, 0},
-        "byte 0: neither IDX (.gz or plain) nor safetensors, nor, by its name, .npz, .npy, CIFAR (.bin), .csv or text "
-        "(.txt, .tsv, .json)");
+    diag_error(diags, (struct diag_place){path, 0, 0},
+               "byte 0: neither IDX (.gz or plain) nor safetensors, nor, by its name, .npz, .npy, CIFAR (.bin, "
+               ".bin.gz), .csv or text "
+               "(.txt, .tsv, .json)");
     return ERR_INVALID;
 }
 
@@ -142,8 +166,11 @@ int data_file_read(const char *path, const struct data_file_args *args, struct d
 
     memset(out, 0, sizeof *out);
     int status = read_head(path, head, &size, diags);
+    enum data_format format = status ? DATA_FORMAT_UNKNOWN : data_format_of(path, head, size);
     if (!status)
-        status = read_as(data_format_of(path, head, size), path, args, out, &has_transform, diags);
+        status = read_as(format, path, args, out, &has_transform, diags);
+    if (!status && format != DATA_FORMAT_TEXT && format != DATA_FORMAT_CSV)
+        apply_loader(args, NULL, NULL, path, diags);
     if (!status && !has_transform)
         status = transform_apply(out, args->transform, path, diags);
     return status;

@@ -5,6 +5,7 @@
 #include "data/csv.h"
 #include "data/dataset.h"
 #include "data/idx.h"
+#include "data/loader_args.h"
 #include "data/text.h"
 #include "data/transform_args.h"
 
@@ -22,13 +23,16 @@ enum data_format {
 /* By ending, then by the first bytes (64 are enough). Pure. */
 enum data_format data_format_of(const char *path, const unsigned char *head, size_t size);
 
+extern const struct param_table text_args_table, csv_args_table; /* the sections of a folder's config */
+
 /* How a file of each format is read; NULL: as by default. */
 struct data_file_args {
     const struct transform_args *transform; /* where the file does not say itself */
     const struct idx_args *idx;
     const struct text_args *text;
     const struct csv_args *csv;
-    double measured; /* part of the items, the first ones, that normalisation may look at; 0: all */
+    const struct loader_args *loader; /* the session's, over those; what means nothing for the file is a warning */
+    double measured;                  /* part of the items, the first ones, that normalisation may look at; 0: all */
 };
 
 /* Read it. Findings go to `diags`. */

@@ -91,7 +91,7 @@ static int begin(const char *path, bool worker, struct data_folder *out, struct 
     return read_config(path, worker, out, diags);
 }
 
-static int read_data(struct data_folder *folder, struct diags *diags)
+static int read_data(struct data_folder *folder, const struct loader_args *loader, struct diags *diags)
 {
     char *file = fs_join(folder->path, folder->config.dataset_details.data_filename);
     const struct data_file_args args = {
@@ -99,6 +99,7 @@ static int read_data(struct data_folder *folder, struct diags *diags)
         .idx = &folder->config.idx,
         .text = &folder->config.text,
         .csv = &folder->config.csv,
+        .loader = loader,
         .measured = 1.0 - folder->config.local_validation_fraction,
     };
 
@@ -141,14 +142,14 @@ static char *distribution_text(const struct data_view *view)
 }
 
 /* Put the data's own figures where the config has none, or wrong ones. */
-static int fill_metadata(struct data_folder *folder, struct diags *diags)
+static int fill_metadata(struct data_folder *folder, bool cut_anew, struct diags *diags)
 {
     struct yaml_node *node = &folder->config.metadata.label_distribution;
     int64_t *num_items = &folder->config.metadata.num_items, found = (int64_t)folder->dataset.num_items;
     bool wrong = *num_items != 0 && *num_items != found;
     struct data_view all = {&folder->dataset, NULL, folder->dataset.num_items};
 
-    if (wrong)
+    if (wrong && !cut_anew)
         diag_warning(diags, (struct diag_place){folder->path, 0, 0},
                      "metadata.num_items is %" PRId64 ", but there are %" PRId64 " items; the data count", *num_items,
                      found);
@@ -167,14 +168,15 @@ static int fill_metadata(struct data_folder *folder, struct diags *diags)
     return OK;
 }
 
-int data_folder_load(const char *path, bool worker, struct data_folder *out, struct diags *diags)
+int data_folder_load(const char *path, bool worker, const struct loader_args *loader, struct data_folder *out,
+                     struct diags *diags)
 {
     int status = begin(path, worker, out, diags);
 
     if (!status)
-        status = read_data(out, diags);
+        status = read_data(out, loader, diags);
     if (!status)
-        status = fill_metadata(out, diags);
+        status = fill_metadata(out, loader && loader_args_cut(loader), diags);
     if (status)
         data_folder_fini(out);
     return status;

@@ -6,6 +6,7 @@
 #include "data/csv.h"
 #include "data/dataset.h"
 #include "data/idx.h"
+#include "data/loader_args.h"
 #include "data/text.h"
 #include "data/transform_args.h"
 #include "util/params.h"
@@ -36,10 +37,12 @@ struct data_folder {
     struct dataset dataset;
 };
 
-/* Read config and data. `worker`: train_dataset_config.yaml, else dataset_config.yaml. Metadata that the file lacks is
- * computed from the data; metadata that contradicts the data is replaced with a warning. Finish with data_folder_fini
- * (on failure nothing is held). */
-int data_folder_load(const char *path, bool worker, struct data_folder *out, struct diags *diags);
+/* Read config and data. `worker`: train_dataset_config.yaml, else dataset_config.yaml. `loader` (may be NULL): what the
+ * session says of how the data are cut, over what the config says. Metadata that the file lacks is computed from the
+ * data; metadata that contradicts the data is replaced, with a warning where the session did not ask for other items.
+ * Finish with data_folder_fini (on failure nothing is held). */
+int data_folder_load(const char *path, bool worker, const struct loader_args *loader, struct data_folder *out,
+                     struct diags *diags);
 void data_folder_fini(struct data_folder *folder);
 
 /* Read one data file by its ending and head: IDX(.gz), safetensors with x and y. `data_filename` of an IDX image file

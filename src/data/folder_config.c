@@ -1,6 +1,7 @@
 /* The parameter table of train_dataset_config.yaml and dataset_config.yaml, and what a table cannot check. */
 #include <string.h>
 
+#include "data/data_file.h"
 #include "data/folder.h"
 #include "util/fs.h"
 
@@ -43,7 +44,7 @@ static const struct param text_rows[] = {
     TEXT_ROWS(0),
 };
 
-static const struct param_table text_table = {
+const struct param_table text_args_table = {
     .name = "text", .help = "How a text file is read.", .rows = text_rows,
     .num_rows = sizeof text_rows / sizeof *text_rows, .size = sizeof(struct text_args),
 };
@@ -52,7 +53,7 @@ static const struct param csv_rows_of[] = {
     CSV_ROWS(0),
 };
 
-static const struct param_table csv_table = {
+const struct param_table csv_args_table = {
     .name = "csv", .help = "How a CSV file is read.", .rows = csv_rows_of,
     .num_rows = sizeof csv_rows_of / sizeof *csv_rows_of, .size = sizeof(struct csv_args),
 };
@@ -83,9 +84,9 @@ static const struct param config_rows[] = {
      .flags = PARAM_OURS, .help = "How raw values become inputs."},
     {.name = "idx", .type = PARAM_SECTION, .offset = offsetof(CONFIG, idx), .table = &idx_table, .flags = PARAM_OURS,
      .help = "How an IDX file is read."},
-    {.name = "text", .type = PARAM_SECTION, .offset = offsetof(CONFIG, text), .table = &text_table,
+    {.name = "text", .type = PARAM_SECTION, .offset = offsetof(CONFIG, text), .table = &text_args_table,
      .flags = PARAM_OURS, .help = "How a text file is read."},
-    {.name = "csv", .type = PARAM_SECTION, .offset = offsetof(CONFIG, csv), .table = &csv_table, .flags = PARAM_OURS,
+    {.name = "csv", .type = PARAM_SECTION, .offset = offsetof(CONFIG, csv), .table = &csv_args_table, .flags = PARAM_OURS,
      .help = "How a CSV file is read."},
     {.name = "local_validation_fraction", .type = PARAM_FRACTION, .offset = offsetof(CONFIG, local_validation_fraction),
      .fallback = "0.05", .min = 0, .max = 0.99, .flags = PARAM_OURS,

@@ -12,10 +12,10 @@
 
 static json_t *model_args(const struct session_config *config)
 {
-    struct yaml_node node = config->model_config.model_args;
-    char *text = yaml_kind(node) == YAML_MAPPING ? yaml_to_json(node) : NULL;
-    json_t *args = text ? json_loads(text, 0, NULL) : NULL;
+    char *text = session_model_config_json(config);
+    json_t *root = text ? json_loads(text, 0, NULL) : NULL, *args = model_args_of(root);
 
+    json_decref(root);
     free(text);
     return args;
 }

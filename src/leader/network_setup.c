@@ -37,15 +37,17 @@ static void release_folder(void *owned)
     free(data);
 }
 
-static int load_folder_data(const char *dir, const char *name, struct validator_data *out, struct diag_place place,
-                            struct diags *diags)
+/* Cut as the clients' data are. */
+static int load_folder_data(const char *dir, const char *name, const struct loader_args *loader,
+                            struct validator_data *out, struct diag_place place, struct diags *diags)
 {
+
     struct folder_data *data = calloc(1, sizeof *data);
     char *path = fs_join(dir, name);
     int status = ERR_MEMORY;
 
     if (data && path)
-        status = data_folder_load(path, false, &data->folder, diags);
+        status = data_folder_load(path, false, loader, &data->folder, diags);
     else
         diag_error(diags, place, "no memory for the validation data");
     free(path);
@@ -60,7 +62,8 @@ static int load_folder_data(const char *dir, const char *name, struct validator_
 
 /* The host's data, the folder's, or none: then the leader does not validate. */
 static bool find_data(const struct session_setup *setup, const struct session_check_context *context,
-                      struct validator_data *out, struct diag_place place, struct diags *diags)
+                      const struct loader_args *loader, struct validator_data *out, struct diag_place place,
+                      struct diags *diags)
 {
     const char *name = session_validation_dataset(&setup->config);
 
@@ -72,7 +75,7 @@ static bool find_data(const struct session_setup *setup, const struct session_ch
     if (out->view)
         return true;
     return context->validation_data_dir_path &&
-           load_folder_data(context->validation_data_dir_path, name, out, place, diags) == OK;
+           load_folder_data(context->validation_data_dir_path, name, loader, out, place, diags) == OK;
 }
 
 void session_setup_network(struct session_setup *setup, struct model *model,
@@ -81,11 +84,16 @@ void session_setup_network(struct session_setup *setup, struct model *model,
     const char *loss = setup->config.client_training_config.loss_function;
     int64_t batch = setup->config.server_training_config.global_model_validation_batch_size;
     int threads = context && context->host ? context->host->threads : 1;
+    const struct model_config *config = &setup->config.model_config;
+    struct loader_args loader = {0};
     struct validator_data data;
     struct error err = ERROR_INIT;
 
+    if (config->use_custom_dataloader) /* what is wrong with them was said when the session was checked */
+        loader_args_read(config->custom_loader_args, "", &loader, NULL);
+    setup->cut_anew = loader_args_cut(&loader);
     make_weights(setup, model, place, diags);
-    if (!find_data(setup, context, &data, place, diags)) {
+    if (!find_data(setup, context, &loader, &data, place, diags)) {
         model_free(model);
         return;
     }

@@ -68,6 +68,7 @@ struct session_setup {
     struct model_files bench_model; /* n == 0: no benchmark, or the same as `model` */
     bool benchmark;                 /* clients without a current figure are benchmarked */
     struct lr_schedule lr_schedule;
+    bool cut_anew; /* its custom_loader_args make other items of a client's data than it advertised */
     char *model_config_json, *optimizer_json, *loss_json;
     struct validator *validator; /* NULL: the global model is not validated */
     struct report report;

@@ -27,7 +27,7 @@ void cached_model_fini(struct cached_model *cached)
     memset(cached, 0, sizeof *cached);
 }
 
-/* The request's model_args: a new reference, or NULL in *out where it sends none. */
+/* The request's model_args (model_args_of): new, or NULL in *out where it sends none. */
 static int parse_args(struct span config, json_t **out, struct error *err)
 {
     json_error_t where;
@@ -46,8 +46,8 @@ static int parse_args(struct span config, json_t **out, struct error *err)
     json_t *args = json_object_get(root, "model_args");
     if (!json_is_object(root) || (args && !json_is_object(args) && !json_is_null(args)))
         status = FAIL(err, ERR_INVALID, "model_config must be a JSON object, and so must its model_args");
-    else if (json_is_object(args))
-        *out = json_incref(args);
+    else
+        *out = model_args_of(root);
     json_decref(root);
     return status;
 }

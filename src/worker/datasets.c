@@ -11,11 +11,17 @@
 #include "data/folder.h"
 #include "util/fs.h"
 
+/* A folder's data, cut as one session wants. */
+struct reading {
+    struct loader_args loader;
+    struct data_folder folder;
+    bool loaded;
+};
+
 struct entry {
     struct dataset_advert advert;
-    char *path;                /* NULL: lent by the host */
-    struct data_folder folder; /* once loaded */
-    bool loaded;
+    char *path;                                 /* NULL: lent by the host */
+    struct reading readings[DATASETS_READINGS]; /* the last used one first */
     struct data_view lent;
     double held_out_fraction;
 };
@@ -192,7 +198,7 @@ static int add_folder(struct datasets *datasets, const char *path, const char *i
     struct data_folder folder = {0};
     int status = diags ? OK : ERR_MEMORY;
 
-    if (!status && data_folder_load(path, true, &folder, diags)) {
+    if (!status && data_folder_load(path, true, NULL, &folder, diags)) {
         log_findings(datasets->log, "leaving out", path, diags);
         if (!datasets->num_left_out++)
             diags_status(diags, &datasets->left_out);
@@ -268,14 +274,21 @@ int datasets_new(struct datasets **out, const char *folder, const struct worker_
     return status;
 }
 
+static void reading_fini(struct reading *reading)
+{
+    if (reading->loaded)
+        data_folder_fini(&reading->folder);
+    *reading = (struct reading){0};
+}
+
 void datasets_free(struct datasets *datasets)
 {
     if (!datasets)
         return;
     for (size_t i = 0; i < datasets->n; i++) {
         struct entry *entry = &datasets->entries[i];
-        if (entry->loaded)
-            data_folder_fini(&entry->folder);
+        for (size_t k = 0; k < DATASETS_READINGS; k++)
+            reading_fini(&entry->readings[k]);
         free(entry->path);
         free(entry->advert.details_json);
         free(entry->advert.labels);
@@ -309,24 +322,48 @@ static int fail_not_found(const struct datasets *datasets, const char *id, struc
                 datasets->n ? names : "none");
 }
 
-static int load_entry(struct entry *entry, struct error *err)
+static int load_reading(const struct datasets *datasets, const struct entry *entry, const struct loader_args *loader,
+                        struct reading *out, struct error *err)
 {
     struct diags *diags = diags_new();
 
+    *out = (struct reading){.loader = *loader};
     if (!diags)
         return FAIL(err, ERR_MEMORY, "out of memory for data set %s", entry->advert.id);
-    int status = data_folder_load(entry->path, true, &entry->folder, diags);
+    int status = data_folder_load(entry->path, true, loader, &out->folder, diags);
     if (status && diags_status(diags, err) == OK)
         FAIL(err, status, "cannot load data set %s: %s", entry->advert.id, status_text(status));
-    if (status)
-        data_folder_fini(&entry->folder);
-    else
-        entry->loaded = true;
+    out->loaded = status == OK;
+    if (!status && loader_args_cut(loader) && diags_warnings(diags))
+        log_findings(datasets->log, "data set", entry->path, diags);
     diags_free(diags);
     return status;
 }
 
-int datasets_use(struct datasets *datasets, const char *id, struct data_parts *out, struct error *err)
+/* Puts the reading in front, read anew in the place of the one that was not used for longest where it is not there. */
+static int find_reading(const struct datasets *datasets, struct entry *entry, const struct loader_args *loader,
+                        struct error *err)
+{
+    struct reading found;
+    size_t k = 0;
+
+    while (k < DATASETS_READINGS - 1 &&
+           !(entry->readings[k].loaded && loader_args_same(&entry->readings[k].loader, loader)))
+        k++;
+    found = entry->readings[k];
+    if (!found.loaded || !loader_args_same(&found.loader, loader)) {
+        reading_fini(&entry->readings[k]); /* before: both need not lie in memory */
+        int status = load_reading(datasets, entry, loader, &found, err);
+        if (status)
+            return status;
+    }
+    memmove(&entry->readings[1], &entry->readings[0], k * sizeof found);
+    entry->readings[0] = found;
+    return OK;
+}
+
+int datasets_use(struct datasets *datasets, const char *id, const struct loader_args *loader, struct data_parts *out,
+                 struct error *err)
 {
     struct entry *entry = NULL;
     int status = OK;
@@ -336,11 +373,11 @@ int datasets_use(struct datasets *datasets, const char *id, struct data_parts *o
             entry = &datasets->entries[i];
     if (!entry)
         return fail_not_found(datasets, id, err);
-    if (entry->path && !entry->loaded)
-        status = load_entry(entry, err);
+    if (entry->path)
+        status = find_reading(datasets, entry, loader, err);
     if (status)
         return status;
-    out->all = entry->path ? whole_view(&entry->folder.dataset) : entry->lent;
+    out->all = entry->path ? whole_view(&entry->readings[0].folder.dataset) : entry->lent;
     out->num_train = datasets_split(out->all.num_items, entry->held_out_fraction);
     out->num_held_out = out->all.num_items - out->num_train;
     return OK;

@@ -121,6 +121,8 @@ static int check_fit(const struct work *work, const struct work_order *order, st
 
 int work_prepare(struct work *work, struct trainer *trainer, const struct work_order *order, struct error *err)
 {
+    struct loader_args loader;
+
     if (order->batch_size < 1)
         return FAIL(err, ERR_INVALID, "batch_size is %d, must be at least 1", (int)order->batch_size);
     int status = find_loss(order->loss_function, &work->loss, err);
@@ -128,11 +130,13 @@ int work_prepare(struct work *work, struct trainer *trainer, const struct work_o
         status = cached_model_use(&trainer->cached, trainer->setup.cache, order->model_id, order->model_class,
                                   order->model_config, err);
     if (!status)
-        status = datasets_use(trainer->setup.datasets, order->dataset_id, &work->data, err);
+        status = loader_args_parse(order->model_config.data, order->model_config.size, &loader, err);
+    if (!status)
+        status = datasets_use(trainer->setup.datasets, order->dataset_id, &loader, &work->data, err);
     if (status)
         return status;
     work->model = trainer->cached.model;
-    work->batch = order->batch_size;
+    work->batch = loader.batch_size ? (int)loader.batch_size : order->batch_size;
     status = check_fit(work, order, err);
     if (status)
         return status;

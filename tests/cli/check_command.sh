@@ -170,6 +170,25 @@ fi
 rm -rf "$parts"
 
 # Everything that Flotilla has and everything that comes with flosim is good.
+# A session's custom_loader_args: the series is cut anew, and the model follows; what means nothing here warns.
+loader=session.model_config.custom_loader_args
+use=session.model_config.use_custom_dataloader=true
+given="$loader={lookback: 7, seq_len: 4, colour: red}"
+expect 0 check --set $use --set "$given" scenarios/timeseries.yaml <<END
+--set $given: warning: \`model_config.custom_loader_args.colour\` has no effect in flosim
+--set $given: warning: \`custom_loader_args\`: seq_len means nothing for \`source: csv\` and is ignored
+$(realpath models/LSTM)/model.yaml:3:7: warning: the model has no argument \`seq_len\`; it is ignored
+scenarios/timeseries.yaml: good (scenario)
+END
+expect 2 check --set $use --set "$loader={pred_forward: 3}" scenarios/timeseries.yaml <<END
+scenarios/timeseries.yaml:9:3: \`data\`: an item has 3 values to predict, but the model gives 2
+END
+given="$loader={lookback: 0, normalize_data: maybe}"
+expect 2 check --set $use --set "$given" scenarios/timeseries.yaml <<END
+--set $given: \`model_config.custom_loader_args.lookback\` must be a number from 1 to 65536
+--set $given: \`model_config.custom_loader_args.normalize_data\` must be true, false, none, min-max or standard
+END
+
 expect 0 check --quiet deploy/leader.yaml deploy/worker.yaml deploy/session.yaml models/* tests/config/flotilla/dataset_config.yaml <<<''
 expect 0 check tests/config/flotilla/server_config.yaml tests/config/flotilla/client_config.yaml tests/config/flotilla/training_config.yaml \
     tests/config/flotilla/models/LeNet5 <<END

@@ -196,7 +196,7 @@ Test(csv, windows_survive_a_data_folder)
     struct data_pair pair = load_ok("a.csv", "lookback: 3, forecast: 2, validation_fraction: 0, normalise: standard");
     struct data_view view = {&pair.train, index, 2};
     cr_assert_eq(data_folder_write(path_in(folder, "part"), true, "t", &view, NULL), OK);
-    cr_assert_eq(data_folder_load(path_in(folder, "part"), true, &again, diags), OK);
+    cr_assert_eq(data_folder_load(path_in(folder, "part"), true, NULL, &again, diags), OK);
     cr_assert(again.dataset.num_items == 2 && again.dataset.num_targets == 2 && !again.dataset.labels);
     for (uint32_t i = 0; i < 2; i++) {
         gather(&pair.train, index[i], x[0], values[0]);
@@ -218,7 +218,7 @@ Test(csv, a_folder_measures_its_training_part)
     write_text("train_dataset_config.yaml",
                "dataset_details: {data_filename: a.csv, dataset_id: t}\nlocal_validation_fraction: 0.5\n"
                "csv: {column: load, lookback: 2, pred_forward: 1, normalise: min-max}\n");
-    cr_assert_eq(data_folder_load(folder, true, &out, diags), OK);
+    cr_assert_eq(data_folder_load(folder, true, NULL, &out, diags), OK);
     cr_assert(out.dataset.num_items == 8 && out.dataset.transform.std[0] == 4.0f);
     data_folder_fini(&out);
     diags_free(diags);

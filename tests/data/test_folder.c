@@ -33,7 +33,7 @@ static struct data_folder load_ok(const char *path, bool worker)
     struct data_folder folder;
     struct diags *diags = diags_new();
 
-    if (data_folder_load(path, worker, &folder, diags)) {
+    if (data_folder_load(path, worker, NULL, &folder, diags)) {
         char *text = diags_text(diags);
         cr_assert_fail("%s", text);
     }
@@ -158,7 +158,7 @@ Test(folder, wrong_metadata_gives_way_to_the_data_with_a_warning)
     struct diags *diags = diags_new();
 
     make_idx_folder(scratch, IDX_DETAILS "metadata: {num_items: 13, label_distribution: {0: 1}}\n");
-    cr_assert_eq(data_folder_load(scratch, true, &folder, diags), OK);
+    cr_assert_eq(data_folder_load(scratch, true, NULL, &folder, diags), OK);
     cr_assert_eq(diags_warnings(diags), 1);
     expect_finding(diags, "num_items is 13, but there are 12 items");
     cr_assert_eq(yaml_size(folder.config.metadata.label_distribution), 3);
@@ -172,7 +172,7 @@ static void expect_refusal(const char *path, const char *message)
     struct data_folder folder;
     struct diags *diags = diags_new();
 
-    cr_assert_neq(data_folder_load(path, true, &folder, diags), OK);
+    cr_assert_neq(data_folder_load(path, true, NULL, &folder, diags), OK);
     expect_finding(diags, message);
     cr_assert(!folder.path && !folder.dataset.memory);
     diags_free(diags);

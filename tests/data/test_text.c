@@ -159,6 +159,28 @@ Test(text, leafs_json_and_folders_name_the_clients)
     scratch_free(folder);
 }
 
+/* A sample is never cut in two; the last ones of each user are held out. */
+Test(text, leafs_samples_are_held_out_whole)
+{
+    char *folder = scratch_new();
+    float x[2];
+    int32_t label;
+
+    write_text(path_in(folder, "a.json"),
+               "{\"user_data\": {\"u\": {\"x\": [\"ab\", \"bc\", \"cd\", \"de\"], \"y\": [\"c\", \"d\", "
+               "\"e\", \"f\"]}, \"v\": {\"x\": [\"fa\", \"fb\"], \"y\": [\"a\", \"b\"]}}}");
+    struct data_pair pair = load_ok(yaml_of(folder, "a.json", "length: 2, validation_fraction: 0.5"));
+    cr_assert(pair.train.num_items == 3 && pair.validation.num_items == 3);
+    gather(&pair.train, 1, x, &label); /* bc -> d */
+    cr_assert(x[0] == 2 && x[1] == 3 && label == 4 && pair.train.groups[1] == 0);
+    gather(&pair.train, 2, x, &label); /* fa -> a */
+    cr_assert(x[0] == 6 && x[1] == 1 && label == 1 && pair.train.groups[2] == 1);
+    gather(&pair.validation, 0, x, &label); /* cd -> e */
+    cr_assert(x[0] == 3 && x[1] == 4 && label == 5 && pair.validation.groups[2] == 1);
+    data_pair_fini(&pair);
+    scratch_free(folder);
+}
+
 Test(text, validation_is_the_last_part_with_the_same_numbers)
 {
     char *folder = scratch_new();
@@ -244,9 +266,9 @@ Test(text, windows_survive_a_data_folder)
                                             "validation_fraction: 0"));
     struct data_view view = {&pair.train, index, 2};
     cr_assert_eq(data_folder_write(path_in(folder, "part"), true, "t", &view, NULL), OK);
-    cr_assert_eq(data_folder_load(path_in(folder, "part"), true, &again, diags), OK);
+    cr_assert_eq(data_folder_load(path_in(folder, "part"), true, NULL, &again, diags), OK);
     cr_assert(again.dataset.num_items == 2 && again.dataset.type == DATA_I32 && again.dataset.num_targets == 3);
-    cr_assert(again.dataset.vocabulary == 11 && again.dataset.num_classes == 11);
+    cr_assert(again.dataset.vocabulary == 11 && again.dataset.num_classes == 11 && !again.dataset.groups);
     cr_assert(again.dataset.tokens_text_size == pair.train.tokens_text_size &&
               !memcmp(again.dataset.tokens_text, pair.train.tokens_text, pair.train.tokens_text_size));
     for (uint32_t i = 0; i < 2; i++) {
@@ -260,6 +282,48 @@ Test(text, windows_survive_a_data_folder)
     scratch_free(folder);
 }
 
+Test(text, clients_survive_a_data_folder)
+{
+    char *folder = scratch_new();
+    const uint32_t index[] = {0, 3, 1};
+    struct data_folder again;
+    struct diags *diags = diags_new();
+
+    write_text(path_in(folder, "a.tsv"), "one\tabcdef\ntwo\tghijkl\n");
+    struct data_pair pair = load_ok(yaml_of(folder, "a.tsv", "length: 2, validation_fraction: 0"));
+    struct data_view view = {&pair.train, index, 3};
+    cr_assert_eq(pair.train.groups[3], 1);
+    cr_assert_eq(data_folder_write(path_in(folder, "part"), true, "t", &view, NULL), OK);
+    cr_assert_eq(data_folder_load(path_in(folder, "part"), true, NULL, &again, diags), OK);
+    cr_assert_not_null(again.dataset.groups);
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq(again.dataset.groups[i], pair.train.groups[index[i]]);
+    data_folder_fini(&again);
+    data_pair_fini(&pair);
+    diags_free(diags);
+    scratch_free(folder);
+}
+
+/* Windows follow each other where one begins where the other ends. */
+Test(text, windows_follow_each_other_within_a_client)
+{
+    char *folder = scratch_new();
+    const uint32_t index[] = {0, 1, 3, 2, 3};
+
+    write_text(path_in(folder, "a.tsv"), "one\tabcd\ntwo\tghij\n");
+    struct data_pair pair = load_ok(yaml_of(folder, "a.tsv", "length: 2, validation_fraction: 0"));
+    cr_assert_eq(pair.train.num_items, 4);
+    struct data_view all = {&pair.train, NULL, 4}, some = {&pair.train, index, 5};
+    cr_assert(data_follows(&all, 1) && !data_follows(&all, 2) && data_follows(&all, 3));
+    cr_assert(data_follows(&some, 1) && !data_follows(&some, 2) && !data_follows(&some, 3) && data_follows(&some, 4));
+    data_pair_fini(&pair);
+    pair = load_ok(yaml_of(folder, "a.tsv", "length: 2, step: 1, validation_fraction: 0"));
+    all = (struct data_view){&pair.train, NULL, pair.train.num_items};
+    cr_assert(!data_follows(&all, 1), "they overlap");
+    data_pair_fini(&pair);
+    scratch_free(folder);
+}
+
 Test(text, a_folder_of_plain_text_needs_its_vocabulary)
 {
     char *folder = scratch_new();
@@ -269,12 +333,12 @@ Test(text, a_folder_of_plain_text_needs_its_vocabulary)
     write_text(path_in(folder, "a.txt"), "abcabc");
     write_text(path_in(folder, "train_dataset_config.yaml"),
                "dataset_details: {data_filename: a.txt, dataset_id: t}\ntext: {length: 2, vocabulary: v.txt}\n");
-    cr_assert_neq(data_folder_load(folder, true, &out, diags), OK);
+    cr_assert_neq(data_folder_load(folder, true, NULL, &out, diags), OK);
     expect_finding(diags, "needs its vocabulary beside it");
     diags_free(diags);
     diags = diags_new();
     write_text(path_in(folder, "v.txt"), "c\nb\na\n");
-    cr_assert_eq(data_folder_load(folder, true, &out, diags), OK);
+    cr_assert_eq(data_folder_load(folder, true, NULL, &out, diags), OK);
     cr_assert(out.dataset.num_items == 2 && ((const int32_t *)out.dataset.x)[0] == 2);
     data_folder_fini(&out);
     diags_free(diags);
