@@ -1,6 +1,6 @@
 /* The strategy interface: how a selection of clients, an aggregation of their updates or a termination rule is written,
- * inside flosim or outside of it. This header and the helpers beside it (flosim/exact_sum.h, flosim/averaging.h) are all
- * that a strategy includes.
+ * inside flosim or outside of it. This header and the helpers beside it (flosim/exact_sum.h, flosim/averaging.h) are
+ * all that a strategy includes.
  *
  * A member is one const ops struct. Every ops struct and every struct that is handed over begins with its size (ops:
  * with abi_version and size), so that later versions can append fields: use a field only where `size` covers it.

@@ -335,3 +335,125 @@ Test(averages, scaffold_is_stable_with_momentum)
         cr_assert_float_eq(story.global[k], mean, 0.05, "%g is not %g", (double)story.global[k], mean);
     story_fini(&story);
 }
+
+/* ---- momentum and adaptive optimizers on the server ---- */
+
+/* d of each parameter of a round. */
+static void mean_changes(const struct seen *seen, real d[WORLD_PARAMETERS])
+{
+    for (size_t k = 0; k < WORLD_PARAMETERS; k++)
+        d[k] = mean_of(seen, k) - (real)seen->x[k];
+}
+
+Test(averages, fedavgm_carries_its_velocity_on)
+{
+    real d[WORLD_PARAMETERS], velocity[WORLD_PARAMETERS] = {0}, expected[WORLD_PARAMETERS];
+    struct story story;
+    struct seen seen;
+
+    story_init(&story, aggregation_find("fedavgm"), "{server_learning_rate: 0.5, momentum: 0.8}", NULL);
+    for (int64_t round = 0; round < STORY_ROUNDS; round++) {
+        play_round(&story, round, &seen);
+        mean_changes(&seen, d);
+        for (size_t k = 0; k < WORLD_PARAMETERS; k++) {
+            velocity[k] = 0.8L * velocity[k] + d[k];
+            expected[k] = (real)seen.x[k] + 0.5L * velocity[k];
+        }
+        expect_model(&story, &seen, expected);
+    }
+    story_fini(&story);
+    expect_mean("fedavgm", "{momentum: 0}");
+}
+
+static real adam_rule(real v, real square)
+{
+    return 0.95L * v + 0.05L * square;
+}
+
+static real yogi_rule(real v, real square)
+{
+    return v > square ? v - 0.05L * square : v < square ? v + 0.05L * square : v;
+}
+
+static real adagrad_rule(real v, real square)
+{
+    return v + square;
+}
+
+/* Algorithm 2 of Reddi et al. 2021. */
+static void check_adaptive(const char *name, const char *yaml, real (*rule)(real v, real square), real beta1)
+{
+    real d[WORLD_PARAMETERS], m[WORLD_PARAMETERS] = {0}, v[WORLD_PARAMETERS], expected[WORLD_PARAMETERS];
+    struct story story;
+    struct seen seen;
+
+    story_init(&story, aggregation_find(name), yaml, NULL);
+    for (size_t k = 0; k < WORLD_PARAMETERS; k++)
+        v[k] = 0.01L * 0.01L;
+    for (int64_t round = 0; round < STORY_ROUNDS; round++) {
+        play_round(&story, round, &seen);
+        mean_changes(&seen, d);
+        for (size_t k = 0; k < WORLD_PARAMETERS; k++) {
+            m[k] = beta1 * m[k] + (1 - beta1) * d[k];
+            v[k] = rule(v[k], d[k] * d[k]);
+            expected[k] = (real)seen.x[k] + 0.05L * m[k] / (sqrtl(v[k]) + 0.01L);
+        }
+        expect_model(&story, &seen, expected);
+    }
+    story_fini(&story);
+}
+
+Test(averages, adaptive_optimizers_follow_the_paper)
+{
+    check_adaptive("fedadam", "{eta: 0.05, tau: 0.01, beta1: 0.7, beta2: 0.95}", adam_rule, 0.7L);
+    check_adaptive("fedyogi", "{eta: 0.05, tau: 0.01, beta1: 0.7, beta2: 0.95}", yogi_rule, 0.7L);
+    check_adaptive("fedadagrad", "{eta: 0.05, tau: 0.01}", adagrad_rule, 0);
+    check_adaptive("fedadagrad", "{eta: 0.05, tau: 0.01, beta1: 0.7}", adagrad_rule, 0.7L);
+}
+
+/* ---- qfedavg ---- */
+
+static void check_qfedavg(const char *yaml, real q, real lipschitz)
+{
+    real expected[WORLD_PARAMETERS], below = 0;
+    struct story story;
+    struct seen seen;
+
+    story_init(&story, aggregation_find("qfedavg"), yaml, NULL);
+    play_round(&story, 0, &seen);
+    cr_assert_eq(story.asked.wants_initial_loss, 1);
+    for (size_t i = 0; i < STORY_CLIENTS; i++) {
+        real loss = (real)seen.updates[i].metrics[0].value, square = 0;
+
+        for (size_t k = 0; k < WORLD_PARAMETERS; k++)
+            square += powl(lipschitz * ((real)seen.x[k] - (real)seen.w[i][k]), 2);
+        below += q * powl(loss, q - 1) * square + lipschitz * powl(loss, q);
+    }
+    for (size_t k = 0; k < WORLD_PARAMETERS; k++) {
+        expected[k] = (real)seen.x[k];
+        for (size_t i = 0; i < STORY_CLIENTS; i++)
+            expected[k] -= powl((real)seen.updates[i].metrics[0].value, q) * lipschitz *
+                           ((real)seen.x[k] - (real)seen.w[i][k]) / below;
+    }
+    expect_model(&story, &seen, expected);
+    story_fini(&story);
+}
+
+Test(averages, qfedavg_weighs_by_loss)
+{
+    struct story story;
+    float weights[WORLD_WEIGHTS];
+    struct flosim_update update;
+
+    check_qfedavg("{q: 0}", 0, 10); /* L = 1 / 0.1 */
+    check_qfedavg("{q: 1}", 1, 10);
+    check_qfedavg("{q: 2.5, lipschitz: 3}", 2.5L, 3);
+    check_qfedavg("{q: 0.2}", 0.2L, 10);
+    story_init(&story, aggregation_find("qfedavg"), NULL, NULL);
+    story_begin_round(&story);
+    update = story_update(&story, 0, 0, weights);
+    update.num_metrics = 0;
+    cr_assert_eq(story_give(&story, &update, 0, true), FLOSIM_INVALID);
+    cr_assert(strstr(story.aggregator.host.explanation.message, "initial loss"));
+    story_fini(&story);
+}

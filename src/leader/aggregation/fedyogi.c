@@ -1,0 +1,38 @@
+/* FedYogi (Reddi et al. 2021, arXiv 2003.00295): v <- v - (1 - beta2) d^2 sign(v - d^2), so that v changes by no more
+ * than d^2 allows. See flosim/server_optimizer.h. */
+#include <flosim/server_optimizer.h>
+
+static double rule(double v, double square, double beta2)
+{
+    return v - (1 - beta2) * square * (double)((v > square) - (v < square));
+}
+
+static int init(void *state, const void *args, const struct flosim_host *host)
+{
+    return flosim_adaptive_init(state, args, host, rule);
+}
+
+static const struct flosim_param rows[] = {FLOSIM_ETA_ROW("0.01"), FLOSIM_TAU_ROW, FLOSIM_BETA1_ROW("0.9"),
+                                           FLOSIM_BETA2_ROW};
+
+static const struct flosim_params params = {rows, sizeof rows / sizeof *rows, sizeof(struct flosim_adaptive_args)};
+
+extern const struct flosim_aggregator_ops flosim_aggregation_fedyogi;
+const struct flosim_aggregator_ops flosim_aggregation_fedyogi = {
+    .abi_version = FLOSIM_STRATEGY_ABI,
+    .size = sizeof flosim_aggregation_fedyogi,
+    .name = "fedyogi",
+    .help = "The mean change of the clients is a gradient for Yogi on the server, whose steps grow more carefully than "
+            "Adam's.",
+    .params = &params,
+    .state_size = sizeof(struct flosim_adaptive),
+    .flags = FLOSIM_WAITS_FOR_ALL,
+    .init = init,
+    .on_update = flosim_adaptive_on_update,
+    .on_failure = flosim_adaptive_on_failure,
+    .held = flosim_average_held,
+    .save = flosim_adaptive_save,
+    .restore = flosim_adaptive_restore,
+    .fini = flosim_adaptive_fini,
+    .discard = flosim_average_discard,
+};
