@@ -182,6 +182,13 @@ static void fetch_train(const void *context, size_t first, size_t count, float *
     data_gather(&data->all, NULL, first, count, x, labels, values);
 }
 
+static bool train_follows(const void *context, size_t i)
+{
+    const struct data_parts *data = context;
+
+    return data_follows(&data->all, i);
+}
+
 static bool should_stop(const void *stopper)
 {
     return stopper_is_raised(stopper);
@@ -191,7 +198,7 @@ static bool should_stop(const void *stopper)
 static int measure_initial_loss(struct training *t, struct error *err)
 {
     struct work *work = &t->work;
-    struct batch_source source = {work->data.num_train, work_has_values(work), fetch_train, &work->data};
+    struct batch_source source = {work->data.num_train, work_has_values(work), fetch_train, train_follows, &work->data};
     struct evaluation result;
     int status;
 
