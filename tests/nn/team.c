@@ -17,6 +17,9 @@ static const char *const networks[] = {
     "  - {relu: {}}\n  - f3: {linear: {out: 10}}\n",
     "input: [20, 96]\nlayers:\n  - f1: {linear: {out: 200}}\n  - {relu: {}}\n  - f2: {linear: {out: 40}}\n"
     "  - {flatten: {}}\n  - f3: {linear: {out: 10}}\n",
+    "input: [16, 16, 16]\nlayers:\n  - c1: {conv2d: {out: 32, kernel: 3, padding: 1}}\n  - b: {batchnorm2d: {}}\n"
+    "  - {relu: {}}\n  - c2: {conv2d: {out: 32, kernel: 3, padding: 1}}\n  - g: {groupnorm: {groups: 4}}\n"
+    "  - {flatten: {}}\n  - l: {layernorm: {}}\n  - f: {linear: {out: 10}}\n",
 };
 static const char *const optimizers_tried[] = {"{\"name\": \"sgd\", \"args\": {\"momentum\": 0.9}}",
                                                "{\"name\": \"adam\"}"};

@@ -207,3 +207,113 @@ Test(kernels, gelu_is_right_in_its_tails)
         }
     }
 }
+
+/* Spans of one channel and of several, with whole rounds of the unrolled loops and without. */
+static const struct {
+    size_t channels, run;
+} spans_tried[] = {{1, 1}, {1, 7}, {5, 1}, {3, 16}, {2, 49}, {130, 1}};
+
+enum { SPAN_MAX = 130 };
+
+struct normalisation {
+    float x[SPAN_MAX * LANES], gy[SPAN_MAX * LANES], weight[SPAN_MAX], bias[SPAN_MAX];
+    float mean[LANES], scale[LANES], b[LANES], c[LANES];
+    struct norm_span span;
+};
+
+static void make_normalisation(struct normalisation *n, size_t channels, size_t run, bool affine)
+{
+    float *const all[] = {n->x, n->gy, n->weight, n->bias, n->mean, n->scale, n->b, n->c};
+    const size_t sizes[] = {SPAN_MAX * LANES, SPAN_MAX * LANES, SPAN_MAX, SPAN_MAX, LANES, LANES, LANES, LANES};
+
+    for (size_t i = 0; i < 8; i++)
+        fill(all[i], sizes[i], 10 + i);
+    n->span = (struct norm_span){.x = n->x,
+                                 .mean = n->mean,
+                                 .scale = n->scale,
+                                 .weight = affine ? n->weight : NULL,
+                                 .bias = affine ? n->bias : NULL,
+                                 .channels = channels,
+                                 .run = run};
+}
+
+/* The sums of a batch norm; what was in `sums` stays in them. */
+static void check_lanes(const struct kernels *kernels, const struct normalisation *n)
+{
+    size_t num_vectors = n->span.channels * n->span.run;
+    float expected[4 * LANES], found[4 * LANES];
+
+    fill(expected, 4 * LANES, 20);
+    memcpy(found, expected, sizeof found);
+    for (size_t i = 0; i < num_vectors * LANES; i++) {
+        size_t k = i % LANES;
+        float d = n->x[i] - n->mean[k];
+
+        expected[k] += n->x[i];
+        expected[LANES + k] += d * d;
+        expected[2 * LANES + k] += n->gy[i];
+        expected[3 * LANES + k] += n->gy[i] * d;
+    }
+    kernels->lane_sums(n->x, num_vectors, found);
+    kernels->lane_squares(n->x, n->mean, num_vectors, found + LANES);
+    kernels->lane_products(n->gy, n->x, n->mean, num_vectors, found + (size_t)2 * LANES);
+    assert_close("sums", found, expected, (size_t)4 * LANES, 1e-5);
+}
+
+static void check_sweeps(const struct kernels *kernels, const struct normalisation *n)
+{
+    static float expected[2][SPAN_MAX * LANES], found[2][SPAN_MAX * LANES];
+    const struct norm_span *s = &n->span;
+    size_t size = s->channels * s->run * LANES;
+
+    for (size_t i = 0; i < size; i++) {
+        size_t k = i % LANES, c = i / LANES / s->run;
+        float weight = s->weight ? s->weight[c] : 1, d = s->x[i] - s->mean[k];
+
+        expected[0][i] = d * s->scale[k] * weight + (s->bias ? s->bias[c] : 0);
+        expected[1][i] = s->scale[k] * weight * n->gy[i] + n->b[k] * d + n->c[k];
+    }
+    kernels->normalize(s, found[0]);
+    kernels->normalize_backward(s, n->gy, n->b, n->c, found[1]);
+    assert_close("y", found[0], expected[0], size, 1e-5);
+    assert_close("gx", found[1], expected[1], size, 1e-5);
+}
+
+static void check_normalize_sums(const struct kernels *kernels, const struct normalisation *n)
+{
+    const struct norm_span *s = &n->span;
+    float expected[2 * LANES] = {0}, found[2 * LANES], grads[2][2][SPAN_MAX];
+
+    for (size_t i = 0; i < 2; i++) {
+        fill(grads[0][i], SPAN_MAX, 30 + i);
+        memcpy(grads[1][i], grads[0][i], sizeof grads[1][i]);
+    }
+    for (size_t i = 0; i < s->channels * s->run * LANES; i++) {
+        size_t k = i % LANES, c = i / LANES / s->run;
+        float weight = s->weight ? s->weight[c] : 1, times = n->gy[i] * (s->x[i] - s->mean[k]) * s->scale[k];
+
+        expected[k] += weight * n->gy[i];
+        expected[LANES + k] += weight * times;
+        grads[0][0][c] += s->weight ? times : 0;
+        grads[0][1][c] += s->weight ? n->gy[i] : 0;
+    }
+    kernels->normalize_sums(s, n->gy, found, s->weight ? grads[1][0] : NULL, s->weight ? grads[1][1] : NULL);
+    assert_close("sums", found, expected, (size_t)2 * LANES, 1e-5);
+    assert_close("dw", grads[1][0], grads[0][0], SPAN_MAX, 1e-5);
+    assert_close("db", grads[1][1], grads[0][1], SPAN_MAX, 1e-5);
+}
+
+Test(kernels, normalisations_are_the_plain_loops)
+{
+    static struct normalisation n;
+
+    for (size_t set = 0; set < 3; set++) {
+        setenv("FLOSIM_KERNELS", sets[set], 1);
+        for (size_t i = 0; i < 2 * sizeof spans_tried / sizeof *spans_tried; i++) {
+            make_normalisation(&n, spans_tried[i / 2].channels, spans_tried[i / 2].run, i % 2);
+            check_lanes(kernels_best(), &n);
+            check_sweeps(kernels_best(), &n);
+            check_normalize_sums(kernels_best(), &n);
+        }
+    }
+}

@@ -293,6 +293,7 @@ static void sgd(const struct sgd_step *s, size_t n, float *p, const float *g, fl
 }
 
 #include "nn/kernels/cells_body.h"
+#include "nn/kernels/norm_body.h"
 #include "nn/kernels/pointwise_body.h"
 
 const struct kernels KERNELS = {
@@ -314,10 +315,14 @@ const struct kernels KERNELS = {
     .turn = turn,
     .pool_mean = pool_mean,
     .pool_mean_backward = pool_mean_backward,
-    .moments = moments,
-    .moments_backward = moments_backward,
+    .lane_sums = lane_sums,
+    .lane_squares = lane_squares,
+    .lane_products = lane_products,
     .affine = affine,
     .affine_backward = affine_backward,
+    .normalize = normalize,
+    .normalize_sums = normalize_sums,
+    .normalize_backward = normalize_backward,
     .activate = {activate_relu6, activate_leaky_relu, activate_gelu, activate_tanh, activate_sigmoid},
     .activate_backward = {activate_backward_relu6, activate_backward_leaky_relu, activate_backward_gelu,
                           activate_backward_tanh, activate_backward_sigmoid},

@@ -61,6 +61,14 @@ enum activation {
     NUM_ACTIVATIONS
 };
 
+/* What is normalised together, lane by lane: `channels` of `run` vectors each, one after the other. The vectors of a
+ * channel share a weight and a bias. */
+struct norm_span {
+    const float *x, *mean, *scale; /* mean and scale [LANES] */
+    const float *weight, *bias;    /* [channels]; NULL: 1 and 0 */
+    size_t channels, run;
+};
+
 struct adam_step {
     float beta1, beta2, rest1, rest2, eps, weight_decay; /* rest = 1 - beta, rounded once */
     float step_size;                                     /* lr / (1 - beta1^t) */
@@ -105,15 +113,25 @@ struct kernels {
     void (*pool_mean)(const float *x, struct pool_window window, float scale, float *y);
     /* gx of the window += scale * gy. */
     void (*pool_mean_backward)(struct pool_window window, float scale, const float *gy, float *gx);
-    /* Lane by lane over num_vectors: sums[0..LANES) += x - shift, sums[LANES..) += (x - shift)^2. */
-    void (*moments)(const float *x, float shift, size_t num_vectors, float *sums);
+    /* Lane by lane over num_vectors; shift and sums [LANES]: sums += x. */
+    void (*lane_sums)(const float *x, size_t num_vectors, float *sums);
+    /* The same: sums += (x - shift)^2. */
+    void (*lane_squares)(const float *x, const float *shift, size_t num_vectors, float *sums);
     /* The same: sums[0..LANES) += gy, sums[LANES..) += gy * (x - shift). */
-    void (*moments_backward)(const float *gy, const float *x, float shift, size_t num_vectors, float *sums);
+    void (*lane_products)(const float *gy, const float *x, const float *shift, size_t num_vectors, float *sums);
     /* y = scale * x + shift, with `scale` and `shift` by lane [LANES]; y may be x. */
     void (*affine)(const float *x, const float *scale, const float *shift, size_t num_vectors, float *y);
     /* gx = a * gy + b * x + c, all by lane [LANES]; gx may be gy. */
     void (*affine_backward)(const float *gy, const float *x, const float *a, const float *b, const float *c,
                             size_t num_vectors, float *gx);
+    /* y = (x - mean) * scale * weight + bias; y may be x. */
+    void (*normalize)(const struct norm_span *span, float *y);
+    /* With g = weight * gy and x' = (x - mean) * scale, lane by lane: sums[0..LANES) = the sum of g, sums[LANES..) that
+     * of g * x'. Channel by channel, over all lanes: db += gy, dw += gy * x'; NULL, both: nobody wants them. */
+    void (*normalize_sums)(const struct norm_span *span, const float *gy, float *sums, float *dw, float *db);
+    /* gx = scale * weight * gy + b * (x - mean) + c, with b and c by lane [LANES]; gx may be gy. */
+    void (*normalize_backward)(const struct norm_span *span, const float *gy, const float *b, const float *c,
+                               float *gx);
     /* By enum activation; n floats, a multiple of LANES. y may be x, gx may be gy. `backward` gets y, or x where
      * activation_reads_x says so. */
     void (*activate[NUM_ACTIVATIONS])(const float *x, float argument, size_t n, float *y);

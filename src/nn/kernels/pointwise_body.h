@@ -1,4 +1,4 @@
-/* Activations, softmax, means over windows and the sums of normalisations, over `vec`; included by body.h. */
+/* Activations, softmax and means over windows, over `vec`; included by body.h. */
 
 /* a where the mask is set, else b. */
 INLINE vec choose(vec_int mask, vec a, vec b)
@@ -213,56 +213,6 @@ static void pool_mean_backward(struct pool_window window, float scale, const flo
                 vec_store(at, vec_add(vec_load(at), part));
             }
     }
-}
-
-static void moments(const float *x, float shift, size_t num_vectors, float *sums)
-{
-    for (int lane = 0; lane < LANES; lane += VEC_LANES) {
-        vec plain = vec_load(sums + lane), square = vec_load(sums + LANES + lane);
-
-        for (size_t i = (size_t)lane; i < num_vectors * LANES; i += LANES) {
-            vec d = vec_sub(vec_load(x + i), vec_set1(shift));
-
-            plain = vec_add(plain, d);
-            square = vec_fma(d, d, square);
-        }
-        vec_store(sums + lane, plain);
-        vec_store(sums + LANES + lane, square);
-    }
-}
-
-static void moments_backward(const float *gy, const float *x, float shift, size_t num_vectors, float *sums)
-{
-    for (int lane = 0; lane < LANES; lane += VEC_LANES) {
-        vec plain = vec_load(sums + lane), times = vec_load(sums + LANES + lane);
-
-        for (size_t i = (size_t)lane; i < num_vectors * LANES; i += LANES) {
-            vec g = vec_load(gy + i);
-
-            plain = vec_add(plain, g);
-            times = vec_fma(g, vec_sub(vec_load(x + i), vec_set1(shift)), times);
-        }
-        vec_store(sums + lane, plain);
-        vec_store(sums + LANES + lane, times);
-    }
-}
-
-static void affine(const float *x, const float *scale, const float *shift, size_t num_vectors, float *y)
-{
-    for (int lane = 0; lane < LANES; lane += VEC_LANES)
-        for (size_t i = (size_t)lane; i < num_vectors * LANES; i += LANES)
-            vec_store(y + i, vec_fma(vec_load(x + i), vec_load(scale + lane), vec_load(shift + lane)));
-}
-
-static void affine_backward(const float *gy, const float *x, const float *a, const float *b, const float *c,
-                            size_t num_vectors, float *gx)
-{
-    for (int lane = 0; lane < LANES; lane += VEC_LANES)
-        for (size_t i = (size_t)lane; i < num_vectors * LANES; i += LANES) {
-            vec value = vec_fma(vec_load(b + lane), vec_load(x + i), vec_load(c + lane));
-
-            vec_store(gx + i, vec_fma(vec_load(a + lane), vec_load(gy + i), value));
-        }
 }
 
 static void turn(const float *in, size_t in_stride, size_t num_vectors, float *out, size_t out_stride)

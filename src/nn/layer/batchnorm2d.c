@@ -107,18 +107,28 @@ static size_t lanes_of(const struct pass *pass, size_t block)
     return left < LANES ? left : LANES;
 }
 
-/* Mean over the batch of x - shift, or of its square. Lanes are summed up apart, so those without a sample fall away.
- */
-static double channel_mean(const struct state *s, const struct pass *pass, size_t c, float shift, bool squared)
+static void fill(float lanes[LANES], size_t n, float value)
+{
+    for (size_t k = 0; k < LANES; k++)
+        lanes[k] = k < n ? value : 0;
+}
+
+/* Mean over the batch of x, or of (x - shift)^2 where `shift` [LANES] is given. Lanes are summed up apart, so those
+ * without a sample fall away. */
+static double channel_mean(const struct state *s, const struct pass *pass, size_t c, const float *shift)
 {
     double total = 0;
 
     for (size_t block = 0; block < (size_t)pass->num_blocks; block++) {
-        float sums[2 * LANES] = {0}, *mine = sums + (squared ? LANES : 0);
+        const float *x = block_of(s, pass->x, block, c);
+        float sums[LANES] = {0};
 
-        pass->kernels->moments(block_of(s, pass->x, block, c), shift, s->pixels, sums);
+        if (shift)
+            pass->kernels->lane_squares(x, shift, s->pixels, sums);
+        else
+            pass->kernels->lane_sums(x, s->pixels, sums);
         for (size_t k = 0; k < lanes_of(pass, block); k++)
-            total += (double)mine[k];
+            total += (double)sums[k];
     }
     return total / ((double)pass->N * (double)s->pixels);
 }
@@ -136,51 +146,50 @@ static void track(const struct layer *layer, const struct pass *pass, size_t c, 
         *running_var = (float)((1 - m) * (double)*running_var + m * variance * n / (n - 1));
 }
 
-static void find_statistics(const struct layer *layer, const struct pass *pass, float *means, float *scales)
+static void find_statistics(const struct layer *layer, const struct pass *pass, size_t c, float *mean, float *scale)
+{
+    const struct args *args = layer->args;
+    double middle = (double)buffer(layer, pass, 0)[c], variance = (double)buffer(layer, pass, 1)[c];
+
+    if (pass->training) {
+        float shift[LANES];
+
+        middle = channel_mean(layer->state, pass, c, NULL);
+        fill(shift, LANES, (float)middle);
+        variance = channel_mean(layer->state, pass, c, shift);
+        track(layer, pass, c, middle, variance);
+    }
+    *mean = (float)middle;
+    *scale = (float)(1 / sqrt(variance + args->eps));
+}
+
+static void forward_channel(const struct layer *layer, const struct pass *pass, size_t c, float mean, float scale)
 {
     const struct args *args = layer->args;
     const struct state *s = layer->state;
+    float weight = args->affine ? pass->params[layer->tensors[WEIGHT] + c] : 1;
+    float bias = args->affine ? pass->params[layer->tensors[BIAS] + c] : 0;
+    float scales[LANES], shifts[LANES];
 
-    for (size_t c = 0; c < s->C; c++) {
-        double mean = (double)buffer(layer, pass, 0)[c], variance = (double)buffer(layer, pass, 1)[c];
-
-        if (pass->training) {
-            mean = channel_mean(s, pass, c, 0, false);
-            variance = channel_mean(s, pass, c, (float)mean, true);
-            track(layer, pass, c, mean, variance);
-        }
-        means[c] = (float)mean;
-        scales[c] = (float)(1 / sqrt(variance + args->eps));
-    }
-    if (pass->training)
-        *buffer(layer, pass, 2) += 1;
+    fill(scales, LANES, weight * scale);
+    fill(shifts, LANES, bias - mean * (weight * scale));
+    for (size_t block = 0; block < (size_t)pass->num_blocks; block++)
+        pass->kernels->affine(block_of(s, pass->x, block, c), scales, shifts, s->pixels,
+                              (float *)block_of(s, pass->y, block, c));
 }
 
-static void fill(float lanes[LANES], size_t n, float value)
-{
-    for (size_t k = 0; k < LANES; k++)
-        lanes[k] = k < n ? value : 0;
-}
-
+/* Channel by channel, so that its values are still in cache when they are gone through again. */
 static void forward(const struct layer *layer, const struct pass *pass)
 {
-    const struct args *args = layer->args;
     const struct state *s = layer->state;
     float *means = pass->saved ? pass->saved : pass->scratch, *scales = means + s->C;
 
-    find_statistics(layer, pass, means, scales);
     for (size_t c = 0; c < s->C; c++) {
-        float weight = args->affine ? pass->params[layer->tensors[WEIGHT] + c] : 1;
-        float bias = args->affine ? pass->params[layer->tensors[BIAS] + c] : 0, scale = weight * scales[c];
-
-        float scales_of[LANES], shifts[LANES];
-
-        fill(scales_of, LANES, scale);
-        fill(shifts, LANES, bias - means[c] * scale);
-        for (size_t block = 0; block < (size_t)pass->num_blocks; block++)
-            pass->kernels->affine(block_of(s, pass->x, block, c), scales_of, shifts, s->pixels,
-                                  (float *)block_of(s, pass->y, block, c));
+        find_statistics(layer, pass, c, &means[c], &scales[c]);
+        forward_channel(layer, pass, c, means[c], scales[c]);
     }
+    if (pass->training)
+        *buffer(layer, pass, 2) += 1;
 }
 
 struct sums {
@@ -190,12 +199,14 @@ struct sums {
 static struct sums gradient_sums(const struct state *s, const struct pass *pass, size_t c, float mean)
 {
     struct sums total = {0, 0};
+    float shift[LANES];
 
+    fill(shift, LANES, mean);
     for (size_t block = 0; block < (size_t)pass->num_blocks; block++) {
         float sums[2 * LANES] = {0};
 
-        pass->kernels->moments_backward(block_of(s, pass->gy, block, c), block_of(s, pass->x, block, c), mean,
-                                        s->pixels, sums);
+        pass->kernels->lane_products(block_of(s, pass->gy, block, c), block_of(s, pass->x, block, c), shift, s->pixels,
+                                     sums);
         for (size_t k = 0; k < lanes_of(pass, block); k++) {
             total.gy += (double)sums[k];
             total.gy_x += (double)sums[LANES + k];

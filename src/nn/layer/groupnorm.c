@@ -12,9 +12,9 @@ struct args {
 };
 
 struct state {
-    size_t spans, length; /* of one sample, and values of one span */
-    size_t parameters;    /* weights */
-    size_t run;           /* values that share a weight, one after the other; weights go round */
+    size_t spans;         /* of one sample */
+    size_t channels, run; /* of one span (struct norm_span) */
+    size_t parameters;    /* weights: one set after the other for the spans of a sample, or one set for all */
 };
 
 // clang-format off
@@ -79,7 +79,7 @@ static int group_build(struct layer *layer, struct layer_builder *builder)
                            (long long)args->groups);
     s->run = (size_t)(layer->in.dims[1] * layer->in.dims[2]);
     s->spans = (size_t)args->groups;
-    s->length = (size_t)(C / args->groups) * s->run;
+    s->channels = (size_t)(C / args->groups);
     return add_tensors(layer, builder, C);
 }
 
@@ -91,8 +91,8 @@ static int layer_build(struct layer *layer, struct layer_builder *builder)
     if (!s)
         return layer_error(layer, builder, "out of memory");
     s->run = 1;
-    s->length = (size_t)D;
-    s->spans = layer->in_size / s->length;
+    s->channels = (size_t)D;
+    s->spans = layer->in_size / s->channels;
     return add_tensors(layer, builder, D);
 }
 
@@ -111,120 +111,90 @@ static void plan(const struct layer *layer, int num_blocks, struct layer_needs *
     needs->forward_scratch = (size_t)2 * LANES;
 }
 
-static void find_statistics(const struct args *args, const float *x, size_t length, float *mean, float *scale)
+static void find_statistics(const struct args *args, const struct kernels *kernels, const float *x, size_t length,
+                            float *mean, float *scale)
 {
-    float sums[LANES] = {0}, squares[LANES] = {0};
+    float squares[LANES] = {0};
 
-    for (size_t i = 0; i < length * LANES; i += LANES)
-        for (size_t k = 0; k < LANES; k++)
-            sums[k] += x[i + k];
     for (size_t k = 0; k < LANES; k++)
-        mean[k] = sums[k] / (float)length;
-    for (size_t i = 0; i < length * LANES; i += LANES)
-        for (size_t k = 0; k < LANES; k++) {
-            float d = x[i + k] - mean[k];
-
-            squares[k] += d * d;
-        }
+        mean[k] = 0;
+    kernels->lane_sums(x, length, mean);
+    for (size_t k = 0; k < LANES; k++)
+        mean[k] /= (float)length;
+    kernels->lane_squares(x, mean, length, squares);
     for (size_t k = 0; k < LANES; k++)
         scale[k] = 1 / sqrtf(squares[k] / (float)length + (float)args->eps);
 }
 
-/* The number of the weight that value i of span `span` uses. */
-static size_t weight_at(const struct state *s, size_t span, size_t i)
+/* Number of the first weight of span `number` of a batch. */
+static size_t first_weight(const struct state *s, size_t number)
 {
-    return (span * s->length + i) / s->run % s->parameters;
+    return number % s->spans * s->channels % s->parameters;
+}
+
+static struct norm_span span_of_pass(const struct layer *layer, const struct pass *pass, size_t number,
+                                     const float *statistics)
+{
+    const struct args *args = layer->args;
+    const struct state *s = layer->state;
+    size_t first = first_weight(s, number);
+
+    return (struct norm_span){
+        .x = pass->x + number * s->channels * s->run * LANES,
+        .mean = statistics,
+        .scale = statistics + LANES,
+        .weight = args->affine ? pass->params + layer->tensors[0] + first : NULL,
+        .bias = args->affine ? pass->params + layer->tensors[1] + first : NULL,
+        .channels = s->channels,
+        .run = s->run,
+    };
 }
 
 static void forward(const struct layer *layer, const struct pass *pass)
 {
-    const struct args *args = layer->args;
     const struct state *s = layer->state;
-    const float *weight = args->affine ? pass->params + layer->tensors[0] : NULL;
-    const float *bias = args->affine ? pass->params + layer->tensors[1] : NULL, *x = pass->x;
-    float *y = pass->y, *mean = pass->saved ? pass->saved : pass->scratch;
+    size_t length = s->channels * s->run;
 
-    for (size_t span = 0; span < (size_t)pass->num_blocks * s->spans; span++) {
-        float *scale = mean + LANES;
+    for (size_t i = 0; i < (size_t)pass->num_blocks * s->spans; i++) {
+        float *statistics = pass->saved ? pass->saved + i * 2 * LANES : pass->scratch;
+        struct norm_span span = span_of_pass(layer, pass, i, statistics);
 
-        find_statistics(args, x, s->length, mean, scale);
-        for (size_t i = 0; i < s->length; i++, x += LANES, y += LANES) {
-            float w = weight ? weight[weight_at(s, span, i)] : 1, b = bias ? bias[weight_at(s, span, i)] : 0;
-
-            for (size_t k = 0; k < LANES; k++)
-                y[k] = (x[k] - mean[k]) * scale[k] * w + b;
-        }
-        mean += pass->saved ? 2 * LANES : 0;
+        find_statistics(layer->args, pass->kernels, span.x, length, statistics, statistics + LANES);
+        pass->kernels->normalize(&span, pass->y + i * length * LANES);
     }
 }
 
-/* What one span's backward pass goes through. */
-struct span {
-    const float *x, *gy, *mean, *scale, *weight;
-    float *gx, *dw, *db;
-    size_t number;
-};
-
-/* Fills, of each lane, the sums of g = w gy and of g x' over the span, x' the normalised input; adds to dw and db. */
-static void span_sums(const struct state *s, const struct span *p, float *g_sum, float *gx_sum)
+/* With n values in the span, g = weight gy and x' = (x - mean) scale, lane by lane:
+ * gx = scale (g - sum(g) / n - x' sum(g x') / n). */
+static void span_backward(const struct pass *pass, const struct norm_span *span, const float *gy, float *gx, float *dw,
+                          float *db)
 {
-    for (size_t i = 0; i < s->length; i++) {
-        size_t at = weight_at(s, p->number, i);
-        float w = p->weight ? p->weight[at] : 1, plain[LANES], times[LANES], db = 0, dw = 0;
+    float sums[2 * LANES], b[LANES], c[LANES], n = (float)(span->channels * span->run);
 
-        for (size_t k = 0; k < LANES; k++) {
-            plain[k] = p->gy[i * LANES + k];
-            times[k] = plain[k] * (p->x[i * LANES + k] - p->mean[k]) * p->scale[k];
-            g_sum[k] += w * plain[k];
-            gx_sum[k] += w * times[k];
-        }
-        for (size_t k = 0; k < LANES; k++) {
-            db += plain[k];
-            dw += times[k];
-        }
-        if (p->dw) {
-            p->dw[at] += dw;
-            p->db[at] += db;
-        }
+    pass->kernels->normalize_sums(span, gy, sums, dw, db);
+    for (size_t k = 0; k < LANES; k++) {
+        b[k] = -span->scale[k] * span->scale[k] * sums[LANES + k] / n;
+        c[k] = -span->scale[k] * sums[k] / n;
     }
-}
-
-static void span_backward(const struct state *s, const struct span *p)
-{
-    float g_sum[LANES] = {0}, gx_sum[LANES] = {0}, n = (float)s->length;
-
-    span_sums(s, p, g_sum, gx_sum);
-    for (size_t i = 0; i < s->length && p->gx; i++) {
-        float w = p->weight ? p->weight[weight_at(s, p->number, i)] : 1;
-
-        for (size_t k = 0; k < LANES; k++) {
-            float x = (p->x[i * LANES + k] - p->mean[k]) * p->scale[k];
-
-            p->gx[i * LANES + k] = p->scale[k] * (w * p->gy[i * LANES + k] - g_sum[k] / n - x * gx_sum[k] / n);
-        }
-    }
+    if (gx)
+        pass->kernels->normalize_backward(span, gy, b, c, gx);
 }
 
 static void backward(const struct layer *layer, const struct pass *pass)
 {
     const struct args *args = layer->args;
     const struct state *s = layer->state;
-    struct span p = {.x = pass->x, .gy = pass->gy, .mean = pass->saved, .gx = pass->gx};
+    float *dw = args->affine ? pass->grads + layer->tensors[0] : NULL;
+    float *db = args->affine ? pass->grads + layer->tensors[1] : NULL;
 
-    if (args->affine) {
-        p.weight = pass->params + layer->tensors[0];
-        p.dw = pass->grads + layer->tensors[0];
-        p.db = pass->grads + layer->tensors[1];
-        for (size_t i = 0; i < s->parameters; i++)
-            p.dw[i] = p.db[i] = 0;
-    }
-    for (; p.number < (size_t)pass->num_blocks * s->spans; p.number++) {
-        p.scale = p.mean + LANES;
-        span_backward(s, &p);
-        p.x += s->length * LANES;
-        p.gy += s->length * LANES;
-        p.gx = p.gx ? p.gx + s->length * LANES : NULL;
-        p.mean += 2 * LANES;
+    for (size_t i = 0; i < s->parameters && dw; i++)
+        dw[i] = db[i] = 0;
+    for (size_t i = 0; i < (size_t)pass->num_blocks * s->spans; i++) {
+        struct norm_span span = span_of_pass(layer, pass, i, pass->saved + i * 2 * LANES);
+        size_t at = i * s->channels * s->run * LANES, first = first_weight(s, i);
+
+        span_backward(pass, &span, pass->gy + at, pass->gx ? pass->gx + at : NULL, dw ? dw + first : NULL,
+                      db ? db + first : NULL);
     }
 }
 
