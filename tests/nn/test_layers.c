@@ -25,9 +25,9 @@ static struct model *layer_model(const char *input, const char *kind, const char
 
 static void args_of_vector(const struct vector *v, char *args, size_t size)
 {
-    static const char *const keys[] = {"kernel",           "stride", "padding",  "dilation", "groups", "bias",
-                                       "layers",           "eps",    "momentum", "out",      "p",      "slope",
-                                       "count_include_pad"};
+    static const char *const keys[] = {
+        "kernel", "stride", "padding", "dilation",          "groups",          "bias", "layers", "eps", "momentum",
+        "out",    "p",      "slope",   "count_include_pad", "normalized_shape"};
     size_t used = 0;
 
     *args = '\0';
@@ -201,6 +201,9 @@ static const struct gradient_case cases[] = {
     {"layernorm", "", "13", 17},
     {"layernorm", "eps: 0.001", "3, 5", 1},
     {"layernorm", "affine: false", "2, 3, 4", 33},
+    {"layernorm", "normalized_shape: [3, 4]", "2, 3, 4", 17},
+    {"layernorm", "normalized_shape: [2, 3, 4]", "2, 3, 4", 3},
+    {"layernorm", "normalized_shape: 5", "3, 5", 16},
     {"dropout", "p: 0.3", "13", 17},
     {"dropout", "", "2, 3, 4", 3},
     {"dropout", "p: 0", "5", 1},
@@ -229,6 +232,7 @@ static const struct gradient_case cases[] = {
     {"embedding", "dim: 17, num_embeddings: 5, init_range: 0.5", "2", 17},
     {"rnn", "hidden: 5, return: all", "4, 3", 1},
     {"rnn", "hidden: 17, layers: 2", "3, 2", 16},
+    {"rnn", "hidden: 3, layers: 6, return: all", "3, 2", 3},
     {"gru", "hidden: 5, return: all", "4, 3", 10},
     {"gru", "hidden: 17, layers: 2", "3, 17", 17},
     {"lstm", "hidden: 5, return: all", "4, 3", 10},

@@ -1,4 +1,4 @@
-/* Normalisation within a sample: of groups of channels (Wu & He 2018), or of the last dimension (Ba et al. 2016). A
+/* Normalisation within a sample: of groups of channels (Wu & He 2018), or of the last dimensions (Ba et al. 2016). A
  * sample is cut into spans of values that lie one after the other; each gets mean 0 and variance 1, lane by lane. */
 #include <math.h>
 #include <stdlib.h>
@@ -6,7 +6,8 @@
 #include "nn/layer/members.h"
 
 struct args {
-    int64_t groups;
+    int64_t groups;                   /* groupnorm */
+    struct int_list normalized_shape; /* layernorm */
     double eps;
     bool affine;
 };
@@ -28,6 +29,8 @@ static const struct param group_rows[] = {
 };
 
 static const struct param layer_rows[] = {
+    {.name = "normalized_shape", .type = PARAM_INTS, .offset = offsetof(struct args, normalized_shape), .min = 1, .max = LAYER_MAX_VALUES,
+     .help = "The last dimensions of a sample, which are normalised together; without it the last one. Weights have this shape."},
     {.name = "eps", .type = PARAM_DOUBLE, .offset = offsetof(struct args, eps), .fallback = "1e-5", .min = 0, .max = 1,
      .help = "Added to the variance."},
     {.name = "affine", .alias = "elementwise_affine", .type = PARAM_BOOL, .offset = offsetof(struct args, affine), .fallback = "true",
@@ -45,23 +48,26 @@ static const struct param_table group_params = {
 
 static const struct param_table layer_params = {
     .name = "layernorm",
-    .help = "The last dimension of a sample gets mean 0 and variance 1.",
+    .help = "The last dimensions of a sample get mean 0 and variance 1.",
     .rows = layer_rows,
     .num_rows = sizeof layer_rows / sizeof *layer_rows,
     .size = sizeof(struct args),
 };
 
-static int add_tensors(struct layer *layer, struct layer_builder *builder, int64_t parameters)
+/* Weights of the input's dimensions `dims`. */
+static int add_tensors(struct layer *layer, struct layer_builder *builder, int num_dims, const int64_t *dims)
 {
     const struct args *args = layer->args;
     struct state *s = layer->state;
     int status = OK;
 
     layer->out = layer->in;
-    s->parameters = (size_t)parameters;
+    s->parameters = 1;
+    for (int i = 0; i < num_dims; i++)
+        s->parameters *= (size_t)dims[i];
     if (args->affine)
-        status = layer_add_tensor(layer, builder, "weight", 1, &parameters);
-    return status == OK && args->affine ? layer_add_tensor(layer, builder, "bias", 1, &parameters) : status;
+        status = layer_add_tensor(layer, builder, "weight", num_dims, dims);
+    return status == OK && args->affine ? layer_add_tensor(layer, builder, "bias", num_dims, dims) : status;
 }
 
 static int group_build(struct layer *layer, struct layer_builder *builder)
@@ -80,20 +86,42 @@ static int group_build(struct layer *layer, struct layer_builder *builder)
     s->run = (size_t)(layer->in.dims[1] * layer->in.dims[2]);
     s->spans = (size_t)args->groups;
     s->channels = (size_t)(C / args->groups);
-    return add_tensors(layer, builder, C);
+    return add_tensors(layer, builder, 1, &C);
+}
+
+/* Number of dimensions to normalise; 0, reported, where the input does not end in normalized_shape. */
+static int normalized_dims(const struct layer *layer, struct layer_builder *builder)
+{
+    const struct args *args = layer->args;
+    const struct shape *in = &layer->in;
+    size_t n = args->normalized_shape.n, first = (size_t)in->num_dims - n;
+    char found[SHAPE_TEXT_MAX];
+    bool fits = n <= (size_t)in->num_dims;
+
+    for (size_t i = 0; fits && i < n; i++)
+        fits = args->normalized_shape.items[i] == in->dims[first + i];
+    if (fits)
+        return n > 0 ? (int)n : 1;
+    shape_text(in->num_dims, in->dims, found);
+    layer_error(layer, builder, "normalized_shape must be the last dimensions of its input, which is %s", found);
+    return 0;
 }
 
 static int layer_build(struct layer *layer, struct layer_builder *builder)
 {
     struct state *s = layer->state = calloc(1, sizeof *s);
-    int64_t D = layer->in.dims[layer->in.num_dims - 1];
+    int n, status;
 
     if (!s)
         return layer_error(layer, builder, "out of memory");
+    n = normalized_dims(layer, builder);
+    if (n == 0)
+        return ERR_INVALID;
+    status = add_tensors(layer, builder, n, layer->in.dims + layer->in.num_dims - n);
     s->run = 1;
-    s->channels = (size_t)D;
+    s->channels = s->parameters;
     s->spans = layer->in_size / s->channels;
-    return add_tensors(layer, builder, D);
+    return status;
 }
 
 static void fini(struct layer *layer)

@@ -25,7 +25,7 @@ struct shape {
 
 int64_t shape_count(const struct shape *shape);
 
-enum { LAYER_MAX_TENSORS = 16, LAYER_NAME_MAX = 128 };
+enum { LAYER_MAX_TENSORS = 128, LAYER_NAME_MAX = 128 };
 
 /* Largest number of values in one sample of an activation: keeps every size and offset below 2^31. */
 #define LAYER_MAX_VALUES ((int64_t)1 << 26)
