@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sim/corruption.h"
 #include "sim/role_config.h"
 #include "worker/worker.h"
 
@@ -41,6 +42,21 @@ static double transfer_seconds(void *context, size_t bytes_down, size_t bytes_up
     return fleet_transfer_seconds(&start->simulation->scenario.fleet, start->index, bytes_down, bytes_up);
 }
 
+static bool alters_update(void *context, int64_t round)
+{
+    (void)round;
+    return atomic_load(&block_of(context)->corruption.kind) != CORRUPT_NOT;
+}
+
+static void alter_update(void *context, int64_t round, const float *received, float *weights, size_t n)
+{
+    const struct client_start *start = context;
+    const struct corruption_source source = {(uint64_t)start->simulation->scenario.keys.seed, block_of(start)->id,
+                                             round};
+
+    corrupt_weights(&block_of(start)->corruption, &source, received, weights, n);
+}
+
 /* Whoever waits for this client to get somewhere in its work need not wait once the work is over. */
 static void observe(void *context, const char *event)
 {
@@ -69,6 +85,8 @@ static struct worker_host make_host(struct client_start *start)
         .transfer_seconds = modelled ? transfer_seconds : NULL,
         .idle_to_modelled = modelled && fleet_is_declared(&scenario->fleet, start->index),
         .context = start,
+        .alters_update = alters_update,
+        .alter_update = alter_update,
         .observe = observe,
     };
 }

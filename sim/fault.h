@@ -32,6 +32,7 @@ struct fault_world {
 /* One victim of one fault. */
 struct victim {
     size_t client;
+    uint32_t fault; /* number of the fault, from 1 */
     /* When the fault struck: */
     uint32_t activations; /* how often the leader had seen it come */
     uint32_t starts;      /* how often its process had been started */
@@ -46,6 +47,10 @@ struct fault_ops {
     enum fault_for takes_for;         /* does it end after `for:`? */
     bool undo_at_once;   /* undone as soon as it is noticed, and the barrier lasts until the client has recovered */
     bool undo_unnoticed; /* may be undone before the leader noticed */
+    /* The victim goes on and follows an order that lies in its block: nobody halts for it, nobody notices or recovers
+     * (struck, noticed and recovered are NULL), and with `round:` too the victims are drawn from all clients. It is in
+     * force before that round's first request is sent. */
+    bool by_order;
 
     /* Begin. `args` is the struct of `params`. A client that is dead already is no error. */
     int (*strike)(struct fault_world *world, const struct victim *victim, const void *args, struct error *err);

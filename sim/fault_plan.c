@@ -33,7 +33,7 @@ static const struct param rows[] = {
      .help = "What happens: a kind of fault."},
     {.name = "clients", .type = PARAM_NODE, .offset = AT(clients),
      .help = "To whom: a number (5) or share (10%) drawn by the seed from the clients that train in the round, or from all "
-             "with `at:`; a list of client numbers ([0, 3]); or all."},
+             "with `at:` and for corrupt-update; a list of client numbers ([0, 3]); or all."},
     {.name = "group", .type = PARAM_STRING, .offset = AT(group),
      .help = "Only clients of this group of the fleet."},
     {.name = "for", .type = PARAM_DURATION, .offset = AT(for_s), .min = 0.001, .max = 1e9,

@@ -171,14 +171,16 @@ static void arm_next(struct fault_runner *runner, int64_t after)
         runner->at_selected = arm(runner, "leader.selected", next);
 }
 
-/* Selected in this round, and not a victim of an earlier fault of the same round. */
-static size_t list_selected(struct fault_runner *runner)
+/* Selected in this round (or any client, for faults by order), and not a victim of an earlier fault of the same round.
+ */
+static size_t list_candidates(struct fault_runner *runner, const struct fault_ops *ops)
 {
     const struct fault_world *world = runner->setting.world;
     size_t n = 0;
 
     for (size_t i = 0; i < world->num_clients; i++) {
-        bool free_to_take = atomic_load(&shared_client(world->shared, i)->selected_round) == runner->round;
+        bool free_to_take =
+            ops->by_order || atomic_load(&shared_client(world->shared, i)->selected_round) == runner->round;
 
         for (size_t f = 0; f < runner->setting.num_plans && free_to_take; f++)
             for (size_t v = 0; is_of_barrier(runner, f) && v < runner->faults[f].strike.num_victims; v++)
@@ -194,11 +196,30 @@ static void be_patient(struct fault_runner *runner, double limit_s)
     supervisor_timer_set(runner->setting.world->supervisor, &runner->patience, (uint64_t)(limit_s * 1e9));
 }
 
-/* An asynchronous session may have a round without a selection: then nothing strikes in it. */
+/* Victims are chosen and halt; an order is given at once, before the leader sends the round's first request. */
+static int begin_fault(struct fault_runner *runner, size_t i)
+{
+    struct scheduled *fault = &runner->faults[i];
+    const struct fault_ops *ops = runner->setting.plans[i].ops;
+    int status = choose_victims(runner, i, list_candidates(runner, ops));
+
+    if (status)
+        return status;
+    if (ops->by_order)
+        strike_begin(&fault->strike);
+    else
+        strike_arm(&fault->strike, runner->round);
+    return OK;
+}
+
+/* An asynchronous session may have a round without a selection: then nothing strikes in it but orders. */
 static bool skip_missed(struct fault_runner *runner)
 {
     int64_t missed = runner->round;
 
+    for (size_t i = 0; i < runner->setting.num_plans; i++)
+        if (is_of_barrier(runner, i) && runner->setting.plans[i].ops->by_order && begin_fault(runner, i))
+            return false;
     release(runner, &runner->at_selected);
     event_log_write(runner->setting.events, "fault-missed", json_pack("{s:I}", "round", (json_int_t)missed + 1));
     arm_next(runner, atomic_load(&leader_of(runner)->selected_round));
@@ -215,13 +236,9 @@ static bool step_armed(struct fault_runner *runner)
     if (probe_state(&leader->probes, runner->at_selected) != PROBE_HIT ||
         atomic_load(&leader->selected_round) != runner->round)
         return false;
-    for (size_t i = 0; i < runner->setting.num_plans; i++) {
-        if (!is_of_barrier(runner, i))
-            continue;
-        if (choose_victims(runner, i, list_selected(runner)))
+    for (size_t i = 0; i < runner->setting.num_plans; i++)
+        if (is_of_barrier(runner, i) && begin_fault(runner, i))
             return false;
-        strike_arm(&runner->faults[i].strike, runner->round);
-    }
     runner->at_training = arm(runner, "leader.training", runner->round);
     release(runner, &runner->at_selected);
     be_patient(runner, runner->setting.world->halt_limit_s);
@@ -240,7 +257,7 @@ static bool step_halting(struct fault_runner *runner)
     if (!ready)
         return false;
     for (size_t i = 0; i < runner->setting.num_plans; i++)
-        if (is_of_barrier(runner, i))
+        if (is_of_barrier(runner, i) && !runner->faults[i].strike.began)
             strike_begin(&runner->faults[i].strike);
     be_patient(runner, runner->setting.world->notice_limit_s);
     runner->stage = BARRIER_STRIKING;

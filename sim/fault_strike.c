@@ -37,6 +37,7 @@ int strike_init(struct strike *strike, struct fault_runner *runner, const struct
     strike->victims = calloc(strike->num_victims ? strike->num_victims : 1, sizeof *strike->victims);
     for (size_t i = 0; strike->victims && i < strike->num_victims; i++) {
         strike->victims[i].victim.client = chosen[i];
+        strike->victims[i].victim.fault = (uint32_t)index + 1;
         strike->victims[i].timer.fire = time_is_over;
         strike->victims[i].strike = strike;
     }
@@ -120,7 +121,8 @@ static size_t num_there(const struct strike *strike)
     size_t n = 0;
 
     for (size_t i = 0; i < world->num_clients; i++) {
-        bool there = strike->plan->by_round
+        bool there = strike->plan->by_round && strike->plan->ops->by_order ? true
+                     : strike->plan->by_round
                          ? atomic_load(&shared_client(world->shared, i)->selected_round) == strike->plan->round
                          : world->clients[i].state == PROCESS_RUNNING;
 
@@ -181,7 +183,8 @@ static enum strike_stage struck_next(const struct strike *strike, const struct s
 {
     const struct fault_ops *ops = strike->plan->ops;
 
-    if (ops->noticed(strike->setting->world, &victim->victim) || (victim->time_is_over && ops->undo_unnoticed))
+    if (ops->by_order || ops->noticed(strike->setting->world, &victim->victim) ||
+        (victim->time_is_over && ops->undo_unnoticed))
         return STRIKE_NOTICED;
     return STRIKE_STRUCK;
 }
@@ -208,13 +211,13 @@ static enum strike_stage next_stage(struct strike *strike, struct strike_victim 
 
     switch (victim->stage) {
     case STRIKE_STRIKING:
-        return ops->struck(world, &victim->victim) ? STRIKE_STRUCK : STRIKE_STRIKING;
+        return ops->by_order || ops->struck(world, &victim->victim) ? STRIKE_STRUCK : STRIKE_STRIKING;
     case STRIKE_STRUCK:
         return struck_next(strike, victim);
     case STRIKE_NOTICED:
         return noticed_next(strike, victim);
     case STRIKE_RECOVERING:
-        return ops->recovered(world, &victim->victim) ? STRIKE_OVER : STRIKE_RECOVERING;
+        return ops->by_order || ops->recovered(world, &victim->victim) ? STRIKE_OVER : STRIKE_RECOVERING;
     default:
         return victim->stage;
     }
@@ -222,14 +225,15 @@ static enum strike_stage next_stage(struct strike *strike, struct strike_victim 
 
 static void enter(struct strike *strike, struct strike_victim *victim, enum strike_stage stage)
 {
+    const struct fault_ops *ops = strike->plan->ops;
     enum strike_stage before = victim->stage;
 
     victim->stage = stage;
     if (stage == STRIKE_STRUCK)
         let_go(strike, victim); /* its thread wakes up into the fault, not past it */
-    if (stage == STRIKE_NOTICED && strike->plan->ops->noticed(strike->setting->world, &victim->victim))
+    if (stage == STRIKE_NOTICED && !ops->by_order && ops->noticed(strike->setting->world, &victim->victim))
         tell_event(strike, "fault-noticed", victim);
-    if (stage == STRIKE_OVER && before == STRIKE_RECOVERING)
+    if (stage == STRIKE_OVER && before == STRIKE_RECOVERING && !ops->by_order)
         tell_event(strike, "fault-recovered", victim);
 }
 

@@ -1,6 +1,5 @@
 /* The strategy interface: how a selection of clients, an aggregation of their updates or a termination rule is written,
- * inside flosim or outside of it. This header and the helpers beside it (flosim/exact_sum.h, flosim/averaging.h) are
- * all that a strategy includes.
+ * inside flosim or outside of it. This header and the helpers beside it are all that a strategy includes.
  *
  * A member is one const ops struct. Every ops struct and every struct that is handed over begins with its size (ops:
  * with abi_version and size), so that later versions can append fields: use a field only where `size` covers it.
@@ -37,7 +36,9 @@ enum flosim_status {
     FLOSIM_PENDING = 0, /* aggregator: no new model yet */
     FLOSIM_READY = 1,   /* aggregator: `out` holds the new global model */
     FLOSIM_CONTINUE = 0,
-    FLOSIM_STOP = 1, /* termination, selector: end the session; the reason was given to host->explain */
+    FLOSIM_TOO_FEW = 2, /* aggregator: the round is complete, but not with enough updates for a model (the reason was
+                           given to host->explain): it is lost, what is held is discarded, and it is done anew */
+    FLOSIM_STOP = 1,    /* termination, selector: end the session; the reason was given to host->explain */
     FLOSIM_INVALID = -1,
     FLOSIM_NOT_FOUND = -2,
     FLOSIM_CORRUPT = -5,
@@ -268,6 +269,8 @@ struct flosim_round {
     int complete; /* this call is the last of the cohort's round: nobody else of it is waited for. The host decides that
                      (who was chosen, over-selection, deadline, quorum); members that work in rounds follow it */
     size_t num_clients; /* K: all that are known */
+    size_t num_wanted;  /* updates that the cohort's round is to have: of all who were chosen, or as many as are enough;
+                           0: not known */
 };
 
 enum flosim_aggregator_flags {
@@ -297,8 +300,8 @@ struct flosim_aggregator_ops {
 
     int (*init)(void *state, const void *args, const struct flosim_host *host);
 
-    /* One update came. FLOSIM_READY with out [P] filled (it does not overlap anything lent), or FLOSIM_PENDING (`out`
-     * may have been written). A negative status refuses this update. */
+    /* One update came. FLOSIM_READY with out [P] filled (it does not overlap anything lent), FLOSIM_PENDING (`out` may
+     * have been written), or FLOSIM_TOO_FEW. A negative status refuses this update. */
     int (*on_update)(void *state, const struct flosim_update *update, const struct flosim_round *round, float *out);
 
     /* A client failed, or its update was refused: the round may be complete without it. */
@@ -309,7 +312,8 @@ struct flosim_aggregator_ops {
     int (*restore)(void *state);
     void (*fini)(void *state);
 
-    /* Before a client is sent its training: what else it is to do; *request is zero on entry. NULL: nothing. */
+    /* Before a client is sent its training: what else it is to do; *request is zero on entry. NULL: nothing. A negative
+     * status ends the session. */
     int (*prepare)(void *state, const char *client, const struct flosim_round *round, struct flosim_request *request);
 
     /* Forget the updates held for the cohort's round: it missed its quorum and is done anew. NULL only for members that

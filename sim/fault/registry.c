@@ -2,14 +2,17 @@
 
 #include "sim/fault.h"
 
-extern const struct fault_ops fault_kill, fault_restart, fault_stop;
+extern const struct fault_ops fault_corrupt_update, fault_kill, fault_restart, fault_stop;
 
+// clang-format off
 const struct fault_ops *const fault_kinds[] = {
+    &fault_corrupt_update,
     &fault_kill,
     &fault_restart,
     &fault_stop,
     NULL,
 };
+// clang-format on
 
 enum { NUM_KINDS = sizeof fault_kinds / sizeof *fault_kinds - 1 };
 

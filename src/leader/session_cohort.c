@@ -28,6 +28,13 @@ void session_cohorts_chosen(struct session_compute *compute, const struct flosim
     }
 }
 
+size_t session_num_wanted(const struct cohort *cohort)
+{
+    if (cohort->enough)
+        return cohort->enough;
+    return cohort->chosen > cohort->at_least ? cohort->chosen : cohort->at_least; /* more may be chosen for it later */
+}
+
 struct flosim_round session_round_of(const struct session_job *job, size_t arriving)
 {
     const struct session_compute *compute = &job->session->compute;
@@ -44,6 +51,7 @@ struct flosim_round session_round_of(const struct session_job *job, size_t arriv
         .num_cohorts = compute->num_cohorts,
         .complete = (cohort->enough && held >= cohort->enough) || nobody_else,
         .num_clients = compute->num_clients,
+        .num_wanted = session_num_wanted(cohort),
     };
 }
 
@@ -51,10 +59,9 @@ bool session_lacks_quorum(const struct session_job *job, const struct flosim_rou
 {
     const struct cohort *cohort = &job->session->compute.cohorts[job->cohort];
     double quorum = job->session->setup->config.session_config.quorum;
-    size_t wanted = cohort->enough ? cohort->enough : cohort->chosen;
 
     return round->complete && quorum > 0 && !cohort->at_least &&
-           (double)(cohort->held + arriving) < ceil(quorum * (double)wanted - 1e-9);
+           (double)(cohort->held + arriving) < ceil(quorum * (double)session_num_wanted(cohort) - 1e-9);
 }
 
 /* ---- loop ---- */

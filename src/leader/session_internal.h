@@ -48,8 +48,8 @@ enum merge_result {
     MERGE_READY,
     MERGE_REFUSED,
     MERGE_FAILED,
-    MERGE_DROPPED,   /* its round was over */
-    MERGE_NO_QUORUM, /* the round ended with too few; what it held is forgotten */
+    MERGE_DROPPED, /* its round was over */
+    MERGE_TOO_FEW, /* the round ended with too few; what it held is forgotten */
     MERGE_BROKEN,
 };
 
@@ -107,8 +107,9 @@ struct session_job {
     struct job_figures figures;
     struct new_model model;
     size_t held_after;
-    uint32_t closes;  /* it ended its round for jobs of selections up to this one; 0: not */
-    size_t discarded; /* MERGE_NO_QUORUM: updates that had counted as merged */
+    uint32_t closes;   /* it ended its round for jobs of selections up to this one; 0: not */
+    size_t discarded;  /* MERGE_TOO_FEW: updates that had counted as merged */
+    char too_few[160]; /* why */
 };
 
 /* What the session knows of one client; for strategies and clients.csv. */
@@ -260,6 +261,7 @@ void session_merge(struct session_job *job);
 void session_cohorts_chosen(struct session_compute *compute, const struct flosim_choice *choice, size_t num_clients,
                             uint32_t selection);
 /* A call's round as the aggregator sees it: `arriving` 1 for an update that would be held by it, 0 for a failure. */
+size_t session_num_wanted(const struct cohort *cohort); /* updates that its round is to have */
 struct flosim_round session_round_of(const struct session_job *job, size_t arriving);
 bool session_lacks_quorum(const struct session_job *job, const struct flosim_round *round, size_t arriving);
 void session_drop_surplus(struct session *session, unsigned cohort, uint32_t selection);

@@ -50,16 +50,28 @@ static void settle(struct session_job *job, int status, size_t arriving)
         cohort->closed = job->closes = cohort->latest;
 }
 
-static int give_up_round(struct session_job *job)
+/* The round is complete and nothing comes of it; `why` in one sentence. */
+static int give_up_round(struct session_job *job, const char *why)
 {
     struct aggregator *aggregator = &job->session->compute.aggregator;
     struct cohort *cohort = &job->session->compute.cohorts[job->cohort];
 
     aggregator->ops->discard(aggregator->state, job->cohort);
     job->discarded = cohort->held;
-    job->result = MERGE_NO_QUORUM;
+    job->result = MERGE_TOO_FEW;
+    snprintf(job->too_few, sizeof job->too_few, "%s", why);
     cohort->held = 0;
     return FLOSIM_PENDING;
+}
+
+static int give_up_short_of_quorum(struct session_job *job)
+{
+    return give_up_round(job, "too few answered for the quorum");
+}
+
+static int give_up_short_of_updates(struct session_job *job)
+{
+    return give_up_round(job, job->session->compute.aggregator.host.explanation.message);
 }
 
 /* The model that an update started from; NULL where the aggregator does not ask for it. */
@@ -102,10 +114,12 @@ static int merge_update(struct session_job *job)
     if (status != OK)
         return status;
     if (session_lacks_quorum(job, &round, 1))
-        return give_up_round(job);
+        return give_up_short_of_quorum(job);
     status = compute->aggregator.ops->on_update(compute->aggregator.state, &update, &round, compute->next);
     if (status < 0)
         return strategy_error(&compute->aggregator.host, status, &job->error);
+    if (status == FLOSIM_TOO_FEW)
+        return give_up_short_of_updates(job);
     settle(job, status, 1);
     return status;
 }
@@ -118,8 +132,10 @@ static int merge_failure(struct session_job *job)
     int status;
 
     if (session_lacks_quorum(job, &round, 0))
-        return give_up_round(job);
+        return give_up_short_of_quorum(job);
     status = compute->aggregator.ops->on_failure(compute->aggregator.state, job->client->id, &round, compute->next);
+    if (status == FLOSIM_TOO_FEW)
+        return give_up_short_of_updates(job);
     settle(job, status, 0);
     return status;
 }
@@ -199,7 +215,7 @@ static void run_training(struct session_job *job)
     if (answered && check_update(job, &job->error) == OK)
         status = merge_update(job);
     give_back(job);
-    if (job->result != MERGE_NO_QUORUM)
+    if (job->result != MERGE_TOO_FEW)
         job->result = job->error.status == OK ? MERGE_PENDING : answered ? MERGE_REFUSED : MERGE_FAILED;
     if (job->error.status != OK && !compute->stopped)
         status = merge_failure(job);
@@ -282,7 +298,7 @@ static enum fate fate_of(const struct session_job *job)
 {
     if (job->result == MERGE_DROPPED)
         return DROPPED;
-    if (job->result == MERGE_NO_QUORUM && job->error.status == OK)
+    if (job->result == MERGE_TOO_FEW && job->error.status == OK)
         return DROPPED;
     if (job->result == MERGE_REFUSED)
         return REFUSED;
@@ -332,14 +348,14 @@ static void take_back_merged(struct session *session, size_t n)
     session->counts.dropped += (int64_t)n;
 }
 
-static void quorum_missed(struct session_job *job)
+static void round_given_up(struct session_job *job)
 {
     struct session *session = job->session;
 
-    log_write(session->env.log, LOG_WARN, "session", "round %lld missed its quorum: %zu updates came",
+    log_write(session->env.log, LOG_WARN, "session", "round %lld is given up with %zu updates",
               (long long)session->version + 1, job->discarded + (job->error.status == OK));
     take_back_merged(session, job->discarded);
-    session_round_lost(session, "too few answered for the quorum");
+    session_round_lost(session, job->too_few);
 }
 
 /* A client that cannot do what the strategy needs will never be able to, nor will others of its kind. */
@@ -370,8 +386,8 @@ static void training_over(struct session_job *job)
         session_end(session, SESSION_FAILED, "%s", job->error.message);
     else if (model.image)
         session_round_finished(session, &model);
-    else if (job->result == MERGE_NO_QUORUM)
-        quorum_missed(job);
+    else if (job->result == MERGE_TOO_FEW)
+        round_given_up(job);
     else if (session->training == 0 && session->held == 0 && job->result != MERGE_DROPPED)
         session_round_lost(session, "nobody answered");
     else

@@ -154,7 +154,8 @@ static int prepare_client(struct asking *asking, size_t i)
                                  .global = compute->global,
                                  .cohort = asking->choice.cohort[i],
                                  .num_cohorts = compute->num_cohorts,
-                                 .num_clients = compute->num_clients};
+                                 .num_clients = compute->num_clients,
+                                 .num_wanted = session_num_wanted(&compute->cohorts[asking->choice.cohort[i]])};
     int status = aggregator->ops->prepare(aggregator->state, asking->clients[i].id, &round, &request);
 
     if (status < 0)

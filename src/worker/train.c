@@ -15,9 +15,11 @@ struct training {
     const struct request_bytes *bytes;
     uint32_t *order; /* [num_train]: the epoch's order of items */
     int64_t mini_batches;
-    struct loss_sums sums;      /* of the last epoch begun */
-    float *anchor, *correction; /* [P] where the strategy wants them */
-    double initial_loss;        /* where it was asked for */
+    bool is_altered;       /* the host wants to have its say on the result */
+    struct loss_sums sums; /* of the last epoch begun */
+    float *received;       /* [P] the weights as they came, where somebody needs them in the end; or NULL */
+    float *correction;     /* [P] where the strategy wants it */
+    double initial_loss;   /* where it was asked for */
     long pss_idle_kb, pss_kb;
 };
 
@@ -55,6 +57,33 @@ static int check_request(const struct train_request *request, struct error *err)
     return work_check_limit(&request->limit, err);
 }
 
+static const struct worker_host *host_of(const struct training *t)
+{
+    return t->work.trainer->setup.host;
+}
+
+static bool is_altered(const struct training *t)
+{
+    const struct worker_host *host = host_of(t);
+
+    return host->alters_update && host->alters_update(host->context, t->request->round_idx);
+}
+
+/* For the proximal term and for whoever alters the update. */
+static int keep_received(struct training *t, struct error *err)
+{
+    size_t n = model_layout(t->work.model)->num_floats;
+
+    t->is_altered = is_altered(t);
+    if (!t->is_altered && !(t->request->proximal_mu > 0))
+        return OK;
+    t->received = malloc((n ? n : 1) * sizeof *t->received);
+    if (!t->received)
+        return FAIL(err, ERR_MEMORY, "out of memory for %zu weights", n);
+    memcpy(t->received, t->work.params, n * sizeof *t->received);
+    return OK;
+}
+
 /* What the strategy adds to the gradient, while the request's bytes are still there. */
 static int prepare_drift(struct training *t, struct error *err)
 {
@@ -62,15 +91,11 @@ static int prepare_drift(struct training *t, struct error *err)
     const struct layout *layout = model_layout(t->work.model);
     size_t n = layout->num_floats ? layout->num_floats : 1;
 
-    if (request->proximal_mu > 0 && !(t->anchor = malloc(n * sizeof *t->anchor)))
-        return FAIL(err, ERR_MEMORY, "out of memory for %zu weights", n);
-    if (t->anchor)
-        memcpy(t->anchor, t->work.params, layout->num_floats * sizeof *t->anchor);
     if (request->correction.size && !(t->correction = malloc(n * sizeof *t->correction)))
         return FAIL(err, ERR_MEMORY, "out of memory for a correction of %zu weights", n);
     int status = t->correction ? weights_decode(layout, request->correction, t->correction, err) : OK;
     if (!status)
-        optimizer_set_drift(t->steps.optimizer, &(struct drift){request->proximal_mu, t->anchor, t->correction});
+        optimizer_set_drift(t->steps.optimizer, &(struct drift){request->proximal_mu, t->received, t->correction});
     return status;
 }
 
@@ -97,6 +122,8 @@ static int prepare(struct training *t, struct trainer *trainer, struct error *er
     status = weights_decode(model_layout(t->work.model), request->weights, t->work.params, err);
     if (!status)
         status = steps_init(&t->steps, &t->work, request->optimizer, (double)request->learning_rate, err);
+    if (!status)
+        status = keep_received(t, err);
     if (!status)
         status = prepare_drift(t, err);
     if (status)
@@ -242,6 +269,9 @@ static int compute(struct training *t, struct trainer *trainer, struct trained *
         status = run_epochs(t, err);
     if (status)
         return status;
+    if (t->is_altered)
+        host_of(t)->alter_update(host_of(t)->context, t->request->round_idx, t->received, t->work.params,
+                                 model_layout(t->work.model)->num_floats);
     t->pss_kb = pss_read_kb();
     return weights_encode(model_layout(t->work.model), t->work.params, &out->weights, err);
 }
@@ -265,7 +295,7 @@ int trainer_train(struct trainer *trainer, const struct train_request *request, 
     }
     steps_fini(&t.steps);
     free(t.order);
-    free(t.anchor);
+    free(t.received);
     free(t.correction);
     work_end(&t.work);
     if (!status)

@@ -4,6 +4,8 @@
 #define FLOSIM_WORKER_WORKER_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "config/worker_config.h"
 #include "data/dataset.h"
@@ -31,6 +33,12 @@ struct worker_host {
     double (*transfer_seconds)(void *context, size_t bytes_down, size_t bytes_up);
     bool idle_to_modelled;
     void *context;
+
+    /* What a finished training answers may be looked at and changed before it is encoded: `received` and `weights` [n]
+     * are the model as it came and as it goes. Called on the compute thread, and only where alters_update said so when
+     * the training of this round began. NULL: it goes as it is. */
+    bool (*alters_update)(void *context, int64_t round);
+    void (*alter_update)(void *context, int64_t round, const float *received, float *weights, size_t n);
 
     /* Told on the worker's loop thread: "connected", "advertised", "training", "trained", "validated", … for counters
      * in shared memory. NULL: not told. */

@@ -449,6 +449,30 @@ static void quorum_is_kept(void)
     world_fini(&short_of_it);
 }
 
+/* Bulyan with f = 1 needs seven updates: with six a round is lost, and six selected can never be enough. */
+static void too_few_for_the_rule(void)
+{
+    struct wish wish = plain;
+    struct world short_of_it, never;
+
+    wish.aggregator = "bulyan";
+    wish.fraction = "1";
+    wish.more = "aggregator_args: {f: 1}";
+    world_init(&short_of_it, 7);
+    short_of_it.clients[3].behaviour = FAILS;
+    run(&short_of_it, &wish, false);
+    CHECK(short_of_it.status == SESSION_FAILED);
+    CHECK(strstr(short_of_it.reason, "6 updates are too few"));
+    CHECK(short_of_it.ledger.merged == 0 && short_of_it.ledger.dropped == 30 && short_of_it.ledger.lost_rounds == 5);
+    world_init(&never, 6);
+    run(&never, &wish, false);
+    CHECK(never.status == SESSION_FAILED);
+    CHECK(strstr(never.reason, "needs 4 f + 3 = 7 clients selected"));
+    CHECK(never.ledger.sent == 0);
+    world_fini(&short_of_it);
+    world_fini(&never);
+}
+
 static void a_round_has_its_deadline(void)
 {
     struct wish wish = plain;
@@ -770,6 +794,7 @@ int main(void)
     lost_rounds_are_bounded();
     over_selection_takes_the_first();
     quorum_is_kept();
+    too_few_for_the_rule();
     a_round_has_its_deadline();
     a_loss_that_is_no_number_is_null();
     accuracy_target_ends_it();

@@ -86,7 +86,7 @@ const char *strategy_world_good_args(const char *name)
 {
     static const struct {
         const char *name, *args;
-    } rows[] = {{"accuracy_target", "{target: 80}"}};
+    } rows[] = {{"accuracy_target", "{target: 80}"}, {"norm_clipping", "{max_norm: 5, noise: 0.1}"}};
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strcmp(rows[i].name, name) == 0)

@@ -4,6 +4,7 @@
 #include "leader/strategies.h"
 
 extern const struct flosim_aggregator_ops flosim_aggregation_fedavg;
+extern const struct flosim_aggregator_ops flosim_aggregation_bulyan;
 extern const struct flosim_aggregator_ops flosim_aggregation_fedadagrad;
 extern const struct flosim_aggregator_ops flosim_aggregation_fedadam;
 extern const struct flosim_aggregator_ops flosim_aggregation_fedasync;
@@ -13,12 +14,18 @@ extern const struct flosim_aggregator_ops flosim_aggregation_fedbuff;
 extern const struct flosim_aggregator_ops flosim_aggregation_fednova;
 extern const struct flosim_aggregator_ops flosim_aggregation_fedprox;
 extern const struct flosim_aggregator_ops flosim_aggregation_fedyogi;
+extern const struct flosim_aggregator_ops flosim_aggregation_krum;
+extern const struct flosim_aggregator_ops flosim_aggregation_median;
+extern const struct flosim_aggregator_ops flosim_aggregation_multikrum;
+extern const struct flosim_aggregator_ops flosim_aggregation_norm_clipping;
 extern const struct flosim_aggregator_ops flosim_aggregation_qfedavg;
 extern const struct flosim_aggregator_ops flosim_aggregation_scaffold;
+extern const struct flosim_aggregator_ops flosim_aggregation_trimmed_mean;
 
 /* clang-format off */
 const struct flosim_aggregator_ops *const aggregations[] = {
     &flosim_aggregation_fedavg,
+    &flosim_aggregation_bulyan,
     &flosim_aggregation_fedadagrad,
     &flosim_aggregation_fedadam,
     &flosim_aggregation_fedasync,
@@ -28,8 +35,13 @@ const struct flosim_aggregator_ops *const aggregations[] = {
     &flosim_aggregation_fednova,
     &flosim_aggregation_fedprox,
     &flosim_aggregation_fedyogi,
+    &flosim_aggregation_krum,
+    &flosim_aggregation_median,
+    &flosim_aggregation_multikrum,
+    &flosim_aggregation_norm_clipping,
     &flosim_aggregation_qfedavg,
     &flosim_aggregation_scaffold,
+    &flosim_aggregation_trimmed_mean,
     NULL,
 };
 /* clang-format on */
