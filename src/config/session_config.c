@@ -110,7 +110,7 @@ static const struct param client_rows[] = {
      .min = 1, .max = 1e6, .help = "Local epochs in a round."},
     {.name = "straggler_fraction", .type = PARAM_FRACTION, .offset = IN(client_training_config, straggler_fraction),
      .fallback = "0", .max = 1, .flags = PARAM_OURS,
-     .help = "Chance of a client to be a straggler in a round: it is to do only a random 1 to epochs-1 of the epochs."},
+     .help = "Share of a selection's clients that are stragglers: they are to do only a random 1 to epochs-1 of the epochs."},
     {.name = "batch_size", .type = PARAM_INT, .offset = IN(client_training_config, batch_size), .fallback = "16",
      .min = 1, .max = 1e6, .help = "Samples in a mini-batch."},
     {.name = "learning_rate", .type = PARAM_DOUBLE, .offset = IN(client_training_config, learning_rate),

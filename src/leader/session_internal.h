@@ -84,6 +84,7 @@ struct session_job {
     struct job_extras extras;
     struct blob *base_image; /* of the model that it trained on; only where the aggregator wants it */
     float learning_rate;
+    bool straggles;  /* is to do only a part of the epochs */
     bool begun;      /* counts in session->under_way */
     bool answer_due; /* the link (or `failed`) will call back */
     struct loop_event failed;
@@ -237,6 +238,7 @@ void session_begin_jobs(struct session *session);
 int session_bench_send(struct session_job *job, struct client_link *link, struct error *err);
 /* The learning rate of a round, from 0. */
 double session_round_rate(const struct session *session, int64_t round);
+void session_choose_stragglers(struct session *session, uint32_t selection, size_t num_chosen);
 int session_train_send(struct session_job *job, struct client_link *link, struct error *err);
 int session_validate_send(struct session_job *job, struct client_link *link, struct error *err);
 void session_link_answered(void *context, struct link_reply *reply);

@@ -247,6 +247,7 @@ static long make_jobs(struct asking *asking, json_t *ids)
             return ERR_MEMORY;
         chosen++;
     }
+    session_choose_stragglers(asking->session, asking->number, json_array_size(ids));
     return chosen;
 }
 

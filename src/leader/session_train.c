@@ -31,18 +31,47 @@ double session_round_rate(const struct session *session, int64_t round)
            lr_schedule_factor(&setup->lr_schedule, round, session_num_rounds(session));
 }
 
-/* Stragglers as in the experiments of Li et al. 2020 (FedProx): a client's own draw in each round. */
-static int32_t epochs_for(const struct session_job *job)
+/* ---- stragglers, as in the experiments of Li et al. 2020 (FedProx) ---- */
+
+static uint64_t straggler_draw(const struct session_job *job, struct rng *rng)
 {
-    const struct session_config *config = &job->session->setup->config;
-    int64_t epochs = config->client_training_config.epochs;
-    double share = config->client_training_config.straggler_fraction;
+    rng_init(rng, (uint64_t)job->session->setup->config.session_config.seed, "straggler", job->client->id,
+             (uint64_t)job->base_version);
+    return rng_u64(rng);
+}
+
+/* The share of the selection's clients whose draws are the lowest; ties are as good as impossible. */
+void session_choose_stragglers(struct session *session, uint32_t selection, size_t num_chosen)
+{
+    double share = session->setup->config.client_training_config.straggler_fraction;
+    size_t k = (size_t)(share * (double)num_chosen + 1e-9);
     struct rng rng;
 
-    if (share <= 0 || epochs < 2)
+    while (k-- > 0) {
+        struct session_job *lowest = NULL;
+        uint64_t least = UINT64_MAX;
+
+        for (struct session_job *job = session->jobs; job; job = job->next) {
+            if (job->kind != JOB_TRAIN || job->selection != selection || job->straggles)
+                continue;
+            uint64_t draw = straggler_draw(job, &rng);
+            lowest = draw < least || !lowest ? job : lowest;
+            least = draw < least ? draw : least;
+        }
+        if (lowest)
+            lowest->straggles = true;
+    }
+}
+
+static int32_t epochs_for(const struct session_job *job)
+{
+    int64_t epochs = job->session->setup->config.client_training_config.epochs;
+    struct rng rng;
+
+    if (!job->straggles || epochs < 2)
         return (int32_t)epochs;
-    rng_init(&rng, (uint64_t)config->session_config.seed, "straggler", job->client->id, (uint64_t)job->base_version);
-    return (int32_t)(rng_uniform(&rng) < share ? 1 + (int64_t)rng_below(&rng, (uint64_t)epochs - 1) : epochs);
+    straggler_draw(job, &rng);
+    return (int32_t)(1 + (int64_t)rng_below(&rng, (uint64_t)epochs - 1));
 }
 
 /* What the strategy asks of the client; `text` [128] gets the names of what it must be able to do. */
