@@ -206,10 +206,11 @@ static struct blob *train_body(const struct memory_link *link, const struct trai
     int64_t samples = link->client->num_samples * (link->client->behaviour == BRAGS ? 2 : 1);
     struct blob *image = trained(link, request, weights), *head, *body;
     char metrics[256];
-    int n = snprintf(metrics, sizeof metrics,
-                     "{\"time_taken_s\":0.5,\"num_epochs\":1,\"total_mini_batches\":3,\"loss\":%.3f,\"accuracy\":50.0,"
-                     "\"num_samples\":%lld,\"pss_idle_kb\":900,\"pss_kb\":1800,\"measured_s\":0.01}",
-                     1.0 / (1 + request->round_idx), (long long)samples);
+    int n =
+        snprintf(metrics, sizeof metrics,
+                 "{\"time_taken_s\":0.5,\"num_epochs\":1,\"total_mini_batches\":3,\"loss\":%.3f,\"accuracy\":50.0,"
+                 "\"num_samples\":%lld,\"initial_loss\":1.25,\"pss_idle_kb\":900,\"pss_kb\":1800,\"measured_s\":0.01}",
+                 1.0 / (1 + request->round_idx), (long long)samples);
     struct train_response response = {.model_id = request->model_id,
                                       .client_id = link->client->id,
                                       .round_idx = request->round_idx,
@@ -225,20 +226,41 @@ static struct blob *train_body(const struct memory_link *link, const struct trai
     return body;
 }
 
+static void note_extras(struct memory_link *link, const struct train_request *request)
+{
+    struct memory_client *client = link->client;
+    const struct layout *layout = link->net->layout;
+    float *correction = calloc(layout->num_floats, sizeof *correction);
+
+    assert(correction);
+    assert(!request->correction.size || safetensors_decode(layout, request->correction, correction, NULL) == OK);
+    snprintf(client->last_requires, sizeof client->last_requires, "%s", request->requires);
+    client->last_mu = request->proximal_mu;
+    client->last_initial_loss = request->initial_loss;
+    client->last_correction = correction[0];
+    free(correction);
+}
+
 static int train(struct client_link *base, const struct train_request *request, struct blob *weights, double timeout_s,
                  link_callback done, void *context)
 {
     struct memory_link *link = link_of(base);
     struct memory_client *client = link->client;
     struct error gone = failure(ERR_UNAVAILABLE, "connection reset"), late = failure(ERR_DEADLINE, "deadline exceeded"),
-                 broken = failure(ERR_INTERNAL, "it does not train today");
+                 broken = failure(ERR_INTERNAL, "it does not train today"),
+                 unable = failure(ERR_UNIMPLEMENTED, "the strategy needs more than I can do");
     struct blob *garbage;
 
     client->trainings++;
     client->last_round = request->round_idx;
     client->last_seed = request->seed;
     client->last_attempt = request->attempt;
+    note_extras(link, request);
     switch (client->behaviour) {
+    case LACKS_EXTRAS:
+        if (*client->last_requires)
+            return start(link, NULL, &unable, client->delay_ns, done, context, false);
+        return start(link, train_body(link, request, weights), NULL, client->delay_ns, done, context, true);
     case HANGS:
         return start(link, NULL, &late, (uint64_t)(timeout_s * 1e9), done, context, false);
     case DIES:

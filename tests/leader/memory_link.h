@@ -17,6 +17,7 @@ enum behaviour {
     SENDS_GARBAGE, /* bytes that are no message */
     MISHEARS,      /* echoes another text */
     WRONG_SHAPE,   /* weights of another layout */
+    LACKS_EXTRAS,  /* cannot do more than plain training, and says so */
 };
 
 struct memory_client {
@@ -28,6 +29,10 @@ struct memory_client {
     int echoes, files, benchmarks, trainings, validations, aborts, last_round;
     uint64_t last_seed;
     uint32_t last_attempt;
+    char last_requires[64];
+    double last_mu;
+    bool last_initial_loss;
+    float last_correction; /* its first number; 0 where there was none */
 };
 
 struct memory_net {

@@ -503,6 +503,61 @@ static int diverge(struct validator *self, const float *weights, bool (*stop)(co
 }
 
 /* A loss that is no number is told as null: it must not look as if there were none, or as a good one. */
+/* What an aggregator wants of clients travels with the request. */
+static void strategies_ask_clients_for_more(void)
+{
+    struct wish wish = plain;
+    struct world world;
+
+    wish.fraction = "1";
+    wish.aggregator = "fedprox, aggregator_args: {mu: 0.25}";
+    world_init(&world, 3);
+    run(&world, &wish, false);
+    CHECK(world.status == SESSION_FINISHED && rounds_done(&world) == 5);
+    CHECK(strcmp(world.clients[1].last_requires, "proximal") == 0 && world.clients[1].last_mu == 0.25);
+    world_fini(&world);
+
+    wish.aggregator = "qfedavg";
+    world_init(&world, 3);
+    run(&world, &wish, false);
+    CHECK(world.status == SESSION_FINISHED && rounds_done(&world) == 5);
+    CHECK(strcmp(world.clients[1].last_requires, "initial_loss") == 0 && world.clients[1].last_initial_loss);
+    world_fini(&world);
+
+    wish.aggregator = "scaffold";
+    wish.timeout = "0, optimizer: {name: sgd, args: {lr: 0.01}}";
+    world_init(&world, 3);
+    run(&world, &wish, false);
+    CHECK(world.status == SESSION_FINISHED && rounds_done(&world) == 5);
+    CHECK(strcmp(world.clients[1].last_requires, "correction") == 0 && world.clients[1].last_correction != 0);
+    world_fini(&world);
+}
+
+/* A client that lacks what the strategy needs ends the session, and the reason says so; plain training is no trouble.
+ */
+static void an_unable_client_ends_the_session(void)
+{
+    struct wish wish = plain;
+    struct world world;
+
+    wish.fraction = "1";
+    world_init(&world, 3);
+    world.clients[1].behaviour = LACKS_EXTRAS;
+    run(&world, &wish, false);
+    CHECK(world.status == SESSION_FINISHED && world.ledger.failed == 0);
+    CHECK(strcmp(world.clients[1].last_requires, "") == 0);
+    world_fini(&world);
+
+    wish.aggregator = "fedprox";
+    world_init(&world, 3);
+    world.clients[1].behaviour = LACKS_EXTRAS;
+    run(&world, &wish, false);
+    CHECK(world.status == SESSION_FAILED);
+    CHECK(strstr(world.reason, "the strategy needs more than I can do"));
+    CHECK(rounds_done(&world) == 0 && world.ledger.lost_rounds == 0);
+    world_fini(&world);
+}
+
 static void a_loss_that_is_no_number_is_null(void)
 {
     struct validator diverging = {diverge, no_free};
@@ -796,6 +851,8 @@ int main(void)
     quorum_is_kept();
     too_few_for_the_rule();
     a_round_has_its_deadline();
+    strategies_ask_clients_for_more();
+    an_unable_client_ends_the_session();
     a_loss_that_is_no_number_is_null();
     accuracy_target_ends_it();
     validates_at_its_interval();

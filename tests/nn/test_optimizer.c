@@ -202,6 +202,45 @@ Test(optimizer, what_a_request_leaves_out_is_as_in_pytorch)
     }
 }
 
+/* A strategy's terms are part of the gradient: mu (w - anchor) + correction, before clipping and momentum. */
+Test(optimizer, adds_a_strategys_drift_to_each_gradient)
+{
+    static const float anchor[3] = {0.5F, -1, 2}, correction[3] = {0.1F, 0, -0.7F}, g[3] = {1, -2, 0.25F};
+    static const struct drift drifts[] = {
+        {0, NULL, NULL}, {0.3, anchor, NULL}, {0, NULL, correction}, {0.3, anchor, correction}};
+
+    for (size_t kind = 0; kind < 8; kind++) {
+        const struct drift *drift = &drifts[kind % 4];
+        bool clips = kind >= 4;
+        float w[3] = {1, 1, 1};
+        double expected[3] = {1, 1, 1}, velocity[3] = {0, 0, 0};
+        struct optimizer *optimizer;
+
+        cr_assert_eq(
+            optimizer_new(text_span(clips ? "{\"name\": \"sgd\", \"args\": {\"momentum\": 0.9}, \"clip_value\": 0.8}"
+                                          : "{\"name\": \"sgd\", \"args\": {\"momentum\": 0.9}}"),
+                          0.1, 3, &optimizer, NULL),
+            OK);
+        optimizer_set_drift(optimizer, drift);
+        for (int step = 0; step < 4; step++) {
+            float grads[3] = {g[0], g[1], g[2]};
+
+            optimizer_step(optimizer, NULL, w, grads);
+            for (size_t i = 0; i < 3; i++) {
+                double all = (double)g[i] + (drift->anchor ? 0.3 * (expected[i] - (double)anchor[i]) : 0) +
+                             (drift->correction ? (double)correction[i] : 0);
+
+                all = clips ? fmax(-0.8, fmin(0.8, all)) : all;
+                velocity[i] = 0.9 * velocity[i] + all;
+                expected[i] -= 0.1 * velocity[i];
+                cr_assert_float_eq(w[i], expected[i], 1e-6, "kind %zu, step %d: %g, expected %g", kind, step,
+                                   (double)w[i], expected[i]);
+            }
+        }
+        optimizer_free(optimizer);
+    }
+}
+
 Test(optimizer, mistakes_are_named)
 {
     static const char *const bad[][2] = {

@@ -706,3 +706,141 @@ Test(trainer, refuses_a_benchmark_without_end)
     cr_assert_eq(trainer_benchmark(world.trainer, &request, &world.stop, &result, NULL), ERR_INVALID);
     world_close(&world);
 }
+
+/* ---- what strategies ask for besides plain training ---- */
+
+/* Trains `steps` steps on all data at once, without momentum; fills out (new, by the model's layout). */
+static float *weights_after(int32_t steps, double mu, struct span correction)
+{
+    struct world world = {0};
+    struct trained trained;
+    float *out;
+
+    world_open(&world, "c");
+    struct train_request request = request_of(&world);
+    request.batch_size = ITEMS;
+    request.num_epochs = steps;
+    request.optimizer = text_span("{\"name\": \"sgd\"}");
+    request.requires = mu > 0 ? "proximal" : correction.size ? "correction" : "";
+    request.proximal_mu = mu;
+    request.correction = correction;
+    json_decref(train(&world, &request, &trained));
+    out = malloc(model_layout(world.model)->num_floats * sizeof *out);
+    cr_assert_not_null(out);
+    cr_assert_eq(weights_decode(model_layout(world.model), blob_span(trained.weights), out, NULL), OK);
+    trained_fini(&trained);
+    world_close(&world);
+    return out;
+}
+
+/* The first step is at the anchor; the second is pulled back by lr mu (w1 - w0). */
+Test(trainer, a_proximal_term_pulls_back_to_the_global_model)
+{
+    enum { MU = 4 };
+    struct span none = span_of(NULL, 0);
+    struct model *model = lenet_load();
+    struct blob *initial = lenet_weights(model, 1);
+    size_t n = model_layout(model)->num_floats;
+    float *w0 = malloc(n * sizeof *w0), *one = weights_after(1, 0, none), *two = weights_after(2, 0, none);
+    float *pulled_one = weights_after(1, MU, none), *pulled_two = weights_after(2, MU, none);
+    double moved = 0;
+
+    cr_assert_not_null(w0);
+    cr_assert_eq(weights_decode(model_layout(model), blob_span(initial), w0, NULL), OK);
+    cr_assert_arr_eq(one, pulled_one, n * sizeof *one);
+    for (size_t i = 0; i < n; i++) {
+        double pull = 0.05 * MU * ((double)one[i] - (double)w0[i]);
+
+        cr_assert_float_eq((double)two[i] - (double)pulled_two[i], pull, 1e-6 + 1e-4 * fabs(pull));
+        moved = fmax(moved, fabs(pull));
+    }
+    cr_assert_gt(moved, 1e-4, "there was nothing to pull back");
+    free(w0), free(one), free(two), free(pulled_one), free(pulled_two);
+    blob_unref(initial);
+    model_free(model);
+}
+
+Test(trainer, a_correction_is_added_to_the_gradient)
+{
+    struct model *model = lenet_load();
+    size_t n = model_layout(model)->num_floats;
+    float *correction = malloc(n * sizeof *correction), *plain, *corrected;
+    struct blob *image;
+
+    cr_assert_not_null(correction);
+    for (size_t i = 0; i < n; i++)
+        correction[i] = (float)(i % 13) * 0.01F - 0.05F;
+    cr_assert_eq(weights_encode(model_layout(model), correction, &image, NULL), OK);
+    plain = weights_after(1, 0, span_of(NULL, 0));
+    corrected = weights_after(1, 0, blob_span(image));
+    for (size_t i = 0; i < n; i++)
+        cr_assert_float_eq((double)plain[i] - (double)corrected[i], 0.05 * (double)correction[i], 1e-6);
+    free(correction), free(plain), free(corrected);
+    blob_unref(image);
+    model_free(model);
+}
+
+/* With learning rate 0 the loss of the training is the initial one. */
+Test(trainer, tells_the_initial_loss_where_it_is_wanted)
+{
+    struct world world = {.host = {.local_validation_fraction = 0.05}};
+    struct trained trained;
+    json_t *metrics;
+    double initial;
+
+    world_open(&world, "c");
+    struct train_request request = request_of(&world);
+    metrics = train(&world, &request, &trained);
+    cr_assert_null(json_object_get(metrics, "initial_loss"));
+    json_decref(metrics);
+    trained_fini(&trained);
+    request.requires = "initial_loss";
+    request.initial_loss = true;
+    request.num_epochs = 8;
+    metrics = train(&world, &request, &trained);
+    initial = number(metrics, "initial_loss");
+    cr_assert_gt(initial, number(metrics, "loss"));
+    json_decref(metrics);
+    trained_fini(&trained);
+    request.num_epochs = 1;
+    request.learning_rate = 0;
+    metrics = train(&world, &request, &trained);
+    cr_assert_eq(number(metrics, "initial_loss"), initial);
+    cr_assert_float_eq(number(metrics, "loss"), initial, 1e-5);
+    json_decref(metrics);
+    trained_fini(&trained);
+    world_close(&world);
+}
+
+static void expect_refused_request(struct world *world, const struct train_request *request, int status,
+                                   const char *part)
+{
+    struct trained trained;
+    struct error error = ERROR_INIT;
+
+    cr_assert_eq(trainer_train(world->trainer, request, NULL, &world->stop, &trained, &error), status, "%s",
+                 error.message);
+    cr_assert_not_null(strstr(error.message, part), "%s", error.message);
+}
+
+Test(trainer, refuses_what_it_cannot_do_for_a_strategy)
+{
+    struct world world = {0};
+
+    world_open(&world, "c");
+    struct train_request request = request_of(&world);
+    request.requires = "proximal,telepathy,correction";
+    expect_refused_request(&world, &request, ERR_UNIMPLEMENTED, "`telepathy`");
+    request.requires = "prox";
+    expect_refused_request(&world, &request, ERR_UNIMPLEMENTED, "`prox`");
+    request.requires = "proximal";
+    request.proximal_mu = NAN;
+    expect_refused_request(&world, &request, ERR_INVALID, "proximal_mu");
+    request.proximal_mu = -1;
+    expect_refused_request(&world, &request, ERR_INVALID, "proximal_mu");
+    request.proximal_mu = 0;
+    request.requires = "correction";
+    request.correction = text_span("this is no image of weights");
+    expect_refused_request(&world, &request, ERR_INVALID, "");
+    world_close(&world);
+}
