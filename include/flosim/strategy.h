@@ -330,8 +330,9 @@ struct flosim_progress {
     int64_t num_rounds; /* that the session asks for */
     double accuracy;    /* percent; NaN where the network predicts values instead of classes */
     double loss;
-    double elapsed_s;    /* since the session began */
-    const float *global; /* [P] the new global model */
+    double elapsed_s;      /* since the session began in this process */
+    const float *global;   /* [P] the new global model */
+    const float *previous; /* [P] the one before this round */
 };
 
 struct flosim_termination_ops {
@@ -349,6 +350,25 @@ struct flosim_termination_ops {
 };
 
 /* ---- help for writing them --------------------------------------------------------------------------------------- */
+
+/* State of a fixed size under one key of the store. */
+static inline int flosim_put_record(const struct flosim_host *host, const char *key, const void *record, size_t size)
+{
+    return host->store_put(host, key, record, size);
+}
+
+/* Fills the record, or says why not and leaves it as it was. */
+static inline int flosim_get_record(const struct flosim_host *host, const char *key, void *record, size_t size)
+{
+    size_t found;
+    int status = host->store_get(host, key, NULL, 0, &found);
+
+    if (status != FLOSIM_OK)
+        return status;
+    if (found != size)
+        return host->explain(host, FLOSIM_CORRUPT, "saved `%s` has %zu bytes instead of %zu", key, found, size);
+    return host->store_get(host, key, record, size, &found);
+}
 
 /* Clients that may be chosen now. */
 static inline size_t flosim_count_selectable(const struct flosim_selection *selection)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/strategy_text.h"
 #include "config/leader_config.h"
 #include "config/lr_schedule.h"
 #include "config/model_folder.h"
@@ -11,8 +12,6 @@
 #include "data/folder.h"
 #include "data/partition.h"
 #include "data/source.h"
-#include "leader/strategies.h"
-#include "leader/strategy_args.h"
 #include "nn/layer/members.h"
 #include "nn/loss.h"
 #include "nn/optimizer.h"
@@ -36,25 +35,21 @@ static bool config_at(size_t i, struct help_member *out)
     return true;
 }
 
-static void print_strategy(const struct help_member *member, int indent, FILE *out)
-{
-    strategy_args_help(member->name, member->context, indent, out);
-}
-
 static bool strategy_at(size_t i, struct help_member *out)
 {
     struct strategy_entry entry;
 
-    for (int kind = 0; kind < STRATEGY_NUM_KINDS; kind++) {
+    for (enum strategy_kind kind = 0; kind < STRATEGY_NUM_KINDS; kind++) {
         size_t n = 0;
-        for (; strategy_entry_at((enum strategy_kind)kind, n, &entry); n++) {
+        for (; strategy_entry_at(kind, n, &entry); n++) {
             if (n != i)
                 continue;
-            *out = (struct help_member){.group = strategy_kind_key((enum strategy_kind)kind),
+            *out = (struct help_member){.group = strategy_kind_key(kind),
                                         .name = entry.name,
                                         .help = entry.help,
-                                        .print = entry.params ? print_strategy : NULL,
-                                        .context = entry.params};
+                                        .print = strategy_print,
+                                        .strategy = entry,
+                                        .kind = kind};
             return true;
         }
         i -= n;
@@ -168,7 +163,7 @@ const struct help_topic *help_topic_find(const char *name)
 /* --- printing ------------------------------------------------------------------------------------------------------
  */
 
-static void print_text(const struct help_member *member, FILE *out)
+void help_member_print(const struct help_member *member, FILE *out)
 {
     fprintf(out, "%s%s%s%s%s\n", member->group ? member->group : "", member->group ? ": " : "", member->name,
             member->alias ? " or " : "", member->alias ? member->alias : "");
@@ -177,15 +172,8 @@ static void print_text(const struct help_member *member, FILE *out)
     if (member->table)
         params_help(member->table, 4, out);
     if (member->print)
-        member->print(member, 4, out);
+        member->print(member, false, out);
     fputc('\n', out);
-}
-
-static void print_block(const struct help_member *member, FILE *out)
-{
-    fputs("```\n", out);
-    member->print(member, 0, out);
-    fputs("```\n\n", out);
 }
 
 static void print_markdown(const struct help_member *member, FILE *out)
@@ -201,7 +189,7 @@ static void print_markdown(const struct help_member *member, FILE *out)
         fputc('\n', out);
     }
     if (member->print)
-        print_block(member, out);
+        member->print(member, true, out);
 }
 
 static bool is_named(const struct help_member *member, const char *name)
@@ -219,7 +207,7 @@ static bool print_members(const struct help_topic *topic, const char *name, bool
     for (size_t i = 0; topic->member_at(i, &member); i++) {
         if (!is_named(&member, name))
             continue;
-        (markdown ? print_markdown : print_text)(&member, out);
+        (markdown ? print_markdown : help_member_print)(&member, out);
         found = true;
     }
     return found;

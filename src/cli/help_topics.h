@@ -6,15 +6,17 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "leader/strategies.h"
 #include "util/params.h"
 
 /* One thing to explain. */
 struct help_member {
     const char *group; /* heading that it stands under, or NULL */
     const char *name, *alias, *help;
-    const struct param_table *table;                                        /* its arguments, or NULL */
-    void (*print)(const struct help_member *member, int indent, FILE *out); /* where there is no table; or NULL */
-    const void *context;                                                    /* of print */
+    const struct param_table *table;                                           /* its arguments, or NULL */
+    void (*print)(const struct help_member *member, bool markdown, FILE *out); /* where there is no table; or NULL */
+    struct strategy_entry strategy;                                            /* of print */
+    enum strategy_kind kind;
 };
 
 struct help_topic {
@@ -31,5 +33,8 @@ const struct help_topic *help_topic_find(const char *name);
  * prints all topics. */
 bool help_topic_print(const struct help_topic *topic, const char *member, bool markdown, FILE *out);
 void help_topic_members(const struct help_topic *topic, FILE *out); /* " a, b, c" and a newline */
+
+/* One member as text. */
+void help_member_print(const struct help_member *member, FILE *out);
 
 #endif

@@ -168,6 +168,7 @@ static int check_terminations(struct session *session, struct new_model *out, st
         .loss = out->figures.loss,
         .elapsed_s = session_seconds_since(session, compute->began_ns),
         .global = compute->global,
+        .previous = compute->next, /* session_compute_adopt swapped them */
     };
 
     for (size_t i = 0; i < compute->num_terminations && !out->stop; i++) {

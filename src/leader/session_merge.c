@@ -179,10 +179,13 @@ static int tell_selector(struct session_job *job)
     return selector->ops->on_result ? selector->ops->on_result(selector->state, &result) : FLOSIM_OK;
 }
 
+/* Hundreds of megabytes, perhaps: not on the loop. */
 static void give_back(struct session_job *job)
 {
     blob_unref(job->storage);
-    job->storage = NULL;
+    blob_unref(job->extras.correction);
+    blob_unref(job->base_image);
+    job->storage = job->extras.correction = job->base_image = NULL;
     job->body = span_of(NULL, 0);
     if (job->release_credit)
         job->release_credit(job->credit_owner);

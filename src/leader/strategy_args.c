@@ -169,3 +169,14 @@ int strategy_args_help(const char *name, const struct flosim_params *params, int
     strategy_args_free(self);
     return OK;
 }
+
+int strategy_args_markdown(const char *name, const struct flosim_params *params, FILE *out)
+{
+    struct strategy_args *self = new_args(name, params);
+
+    if (!self)
+        return ERR_MEMORY;
+    params_markdown(&self->table, out);
+    strategy_args_free(self);
+    return OK;
+}

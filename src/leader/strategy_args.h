@@ -22,5 +22,7 @@ const void *strategy_args_values(const struct strategy_args *args);
 
 /* Help text of the rows: name, type, range, default, sentence. */
 int strategy_args_help(const char *name, const struct flosim_params *params, int indent, FILE *out);
+/* The same as a Markdown table. */
+int strategy_args_markdown(const char *name, const struct flosim_params *params, FILE *out);
 
 #endif

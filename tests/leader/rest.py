@@ -256,7 +256,7 @@ def check_folder(stage, session_id, rounds):
     last = events[-1]
     expect(last["event"], "session_finished")
     ledger = last["ledger"]
-    expect(ledger["sent"], ledger["merged"] + ledger["refused"] + ledger["failed"], "ledger")
+    expect(ledger["sent"], ledger["merged"] + ledger["refused"] + ledger["failed"] + ledger["dropped"], "ledger")
     told = [event["kind"] if event["event"] == "failure" else "merged" for event in events
             if event["event"] in ("update", "failure")]
     for kind in ("merged", "refused", "failed"):

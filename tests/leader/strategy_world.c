@@ -86,7 +86,14 @@ const char *strategy_world_good_args(const char *name)
 {
     static const struct {
         const char *name, *args;
-    } rows[] = {{"accuracy_target", "{target: 80}"}, {"norm_clipping", "{max_norm: 5, noise: 0.1}"}};
+    } rows[] = {
+        {"accuracy_target", "{target: 80}"},
+        {"accuracy_plateau", "{patience: 3, delta: 2}"},
+        {"convergence", "{patience: 2, delta: 0.3}"},
+        {"loss_threshold", "{threshold: 0.25}"},
+        {"norm_clipping", "{max_norm: 5, noise: 0.1}"},
+        {"wall_clock", "{limit: 9}"},
+    };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strcmp(rows[i].name, name) == 0)

@@ -3,12 +3,17 @@
 
 #include "leader/strategies.h"
 
-extern const struct flosim_termination_ops flosim_termination_max_rounds;
-extern const struct flosim_termination_ops flosim_termination_accuracy_target;
+extern const struct flosim_termination_ops flosim_termination_max_rounds, flosim_termination_accuracy_target,
+    flosim_termination_loss_threshold, flosim_termination_accuracy_plateau, flosim_termination_convergence,
+    flosim_termination_wall_clock;
 
 const struct flosim_termination_ops *const terminations[] = {
     &flosim_termination_max_rounds,
     &flosim_termination_accuracy_target,
+    &flosim_termination_loss_threshold,
+    &flosim_termination_accuracy_plateau,
+    &flosim_termination_convergence,
+    &flosim_termination_wall_clock,
     NULL,
 };
 
