@@ -5,7 +5,7 @@
 
 #include "util/rng.h"
 
-/* The whole update is noise (Blanchard et al. 2017, section 5: Gaussian attack). */
+/* The whole update is noise (the Gaussian attack of Blanchard et al. 2017). */
 static void add_noise(const struct corruption_source *source, double sigma, const float *received, float *weights,
                       size_t n)
 {

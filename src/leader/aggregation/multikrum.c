@@ -1,4 +1,4 @@
-/* Multi-Krum (Blanchard et al. 2017, "Machine Learning with Adversaries", section 4): the unweighted mean of the m
+/* Multi-Krum (Blanchard et al. 2017, "Machine Learning with Adversaries"): the unweighted mean of the m
  * updates with the least Krum scores. m = 1 is Krum, m = n the mean of all. Needs n >= 2f + 3. */
 #include <flosim/krum.h>
 

@@ -1,4 +1,4 @@
-/* Norm clipping (Sun et al. 2019, "Can You Really Backdoor Federated Learning?", arXiv 1911.07963, section 4): each
+/* Norm clipping (Sun et al. 2019, "Can You Really Backdoor Federated Learning?", arXiv 1911.07963): each
  * update w_k - w is shortened to max_norm where it is longer, then averaged as by fedavg; Gaussian noise may be added.
  * Sums only: nothing is kept of single updates. */
 #include <math.h>
