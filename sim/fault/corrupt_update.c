@@ -24,7 +24,7 @@ static const struct param rows[] = {
 
 static const struct param_table table = {
     .name = "corrupt-update",
-    .help = "Arguments of corrupt-update.",
+    .help = "What it sends instead.",
     .rows = rows,
     .num_rows = sizeof rows / sizeof *rows,
     .size = sizeof(struct args),
