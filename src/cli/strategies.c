@@ -24,7 +24,7 @@ static const char help[] =
     "\n"
     "OPTIONS\n"
     "    -k, --kind KIND   only this kind: selection, aggregation or termination\n"
-    "    -n, --names       list KIND and NAME only, for scripts\n"
+    "    -t, --table       list KIND, NAME and idea with tabs between them, for scripts\n"
     "    -m, --markdown    the arguments of NAME as a Markdown table, as they stand in docs/strategies\n"
     "    -h, --help        this text\n"
     "\n"
@@ -40,7 +40,7 @@ static const char help[] =
 
 struct options {
     int kind; /* STRATEGY_NUM_KINDS: all */
-    bool names, markdown, help;
+    bool table, markdown, help;
     const char *name; /* NULL: a list */
 };
 
@@ -64,16 +64,16 @@ static bool parse_options(int argc, char **argv, struct options *options)
 {
     static const struct option longs[] = {
         {"kind", required_argument, NULL, 'k'},
-        {"names", no_argument, NULL, 'n'},
+        {"table", no_argument, NULL, 't'},
         {"markdown", no_argument, NULL, 'm'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
 
-    for (int c; (c = getopt_long(argc, argv, "k:nmh", longs, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, "k:tmh", longs, NULL)) != -1;) {
         if (c == '?' || (c == 'k' && !parse_kind(optarg, options)))
             return false;
-        options->names |= c == 'n';
+        options->table |= c == 't';
         options->markdown |= c == 'm';
         options->help |= c == 'h';
     }
@@ -104,15 +104,15 @@ static void list_kind(const struct options *options, enum strategy_kind kind)
 {
     struct strategy_entry entry;
 
-    if (!options->names)
+    if (!options->table)
         printf("%s (%s)\n", strategy_kind_name(kind), strategy_kind_key(kind));
     for (size_t i = 0; strategy_entry_at(kind, i, &entry); i++) {
-        if (options->names)
-            printf("%s %s\n", strategy_kind_name(kind), entry.name);
+        if (options->table)
+            printf("%s\t%s\t%.*s\n", strategy_kind_name(kind), entry.name, first_sentence(entry.help), entry.help);
         else
             printf("    %-24s %.*s\n", entry.name, first_sentence(entry.help), entry.help);
     }
-    if (!options->names)
+    if (!options->table)
         putchar('\n');
 }
 
@@ -121,7 +121,7 @@ static int list(const struct options *options)
     for (enum strategy_kind kind = 0; kind < STRATEGY_NUM_KINDS; kind++)
         if (is_wanted(options, kind))
             list_kind(options, kind);
-    if (!options->names)
+    if (!options->table)
         puts("`flosim strategies NAME` explains one.");
     return 0;
 }

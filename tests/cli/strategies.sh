@@ -10,9 +10,9 @@ fail() {
 }
 
 # Every member has a line in the list, under its kind, and is explained.
-names=$("$flosim" strategies --names)
+names=$("$flosim" strategies --table | cut -f 1,2 --output-delimiter " ")
 for wanted in "selection fedavg" "aggregation fedavg" "aggregation fedasync" "termination wall_clock"; do
-    grep -qx "$wanted" <<<"$names" || fail "--names lacks $wanted"
+    grep -qx "$wanted" <<<"$names" || fail "--table lacks $wanted"
 done
 [ -z "$(sort <<<"$names" | uniq -d)" ] || fail "a name twice: $(sort <<<"$names" | uniq -d)"
 declare -A key=([selection]=client_selection [aggregation]=aggregator [termination]=termination_condition)
@@ -26,7 +26,7 @@ while read -r kind name; do
     *) grep -Eq '^    - (synchronous|asynchronous|semi-asynchronous|tiered)' <<<"$text" || fail "$kind $name does not say how it works" ;;
     esac
 done <<<"$names"
-[ "$("$flosim" strategies | grep -c '^    ')" -eq "$(wc -l <<<"$names")" ] || fail "the list and --names differ"
+[ "$("$flosim" strategies | grep -c '^    ')" -eq "$(wc -l <<<"$names")" ] || fail "the list and --table differ"
 diff <("$flosim" strategies fedavg) <("$flosim" help strategies fedavg) || fail "flosim help strategies fedavg differs"
 [ "$("$flosim" strategies fedavg | grep -c ': fedavg$')" -eq 2 ] || fail "fedavg is a selection and an aggregator"
 
