@@ -5,6 +5,7 @@
 
 #include "leader/leader.h"
 #include "leader/session_check.h"
+#include "leader/session_plugins.h"
 #include "sim/role_config.h"
 
 static const struct data_view *validation_data(void *context, const char *dataset)
@@ -15,6 +16,14 @@ static const struct data_view *validation_data(void *context, const char *datase
     if (simulation->data.validation.num_items == 0 || !name || strcmp(name, dataset))
         return NULL;
     return &simulation->data.validation;
+}
+
+/* The session that is posted is the scenario's: it may name the files that the scenario does. */
+static bool may_load(void *context, const char *path)
+{
+    const struct simulation *simulation = context;
+
+    return session_names_plugin(&simulation->scenario.session, path);
 }
 
 static void stop(void *leader)
@@ -31,6 +40,7 @@ static struct leader_host make_host(struct simulation *simulation)
         .context = simulation,
         .observe = leader_observer,
         .validation_data = validation_data,
+        .may_load = may_load,
         .run_dir = simulation->folder.path,
         .origin_ns = simulation->events.origin_ns,
         .slots = (int)keys->slots,

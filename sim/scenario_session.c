@@ -3,6 +3,7 @@
 
 #include "data/loader_args.h"
 #include "leader/session_check.h"
+#include "leader/session_plugins.h"
 #include "sim/scenario_reading.h"
 #include "util/fs.h"
 
@@ -85,6 +86,11 @@ static void find_folder(const struct scenario *s, char **folder)
     *folder = absolute;
 }
 
+static char *find_plugin(const void *scenario, const char *path)
+{
+    return scenario_find(scenario, path);
+}
+
 /* What the scenario says once need not be said again in its session. */
 static void complete(struct scenario *s, struct yaml_node session)
 {
@@ -93,6 +99,7 @@ static void complete(struct scenario *s, struct yaml_node session)
 
     find_folder(s, &config->server_training_config.model_dir);
     find_folder(s, &config->benchmark_config.model_dir);
+    session_find_plugins(config, find_plugin, s);
     if (!key_of(session, "session_config", "seed").doc)
         config->session_config.seed = s->keys.seed;
     if (!yaml_get(wait, "min_clients").doc)

@@ -1,10 +1,27 @@
 #include "cli/kinds.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "config/session_config.h"
 #include "leader/session_check.h"
+#include "leader/session_plugins.h"
 #include "sim/scenario.h"
+#include "util/fs.h"
+
+/* A plug-in lies beside the file that names it, or in the current folder. */
+static char *find_beside(const void *file, const char *path)
+{
+    const char *slash = strrchr(file, '/');
+    char *folder = slash ? strndup(file, (size_t)(slash - (const char *)file)) : NULL;
+    char *found = folder ? fs_join(folder, path) : NULL;
+
+    free(folder);
+    if (found && fs_exists(found))
+        return found;
+    free(found);
+    return NULL;
+}
 
 /* The session's keys, then the names behind them. */
 static void check_session(struct yaml_node root, const char *path, struct diags *diags)
@@ -12,9 +29,9 @@ static void check_session(struct yaml_node root, const char *path, struct diags 
     struct session_check_context context = {.root = root};
     struct session_config config;
 
-    (void)path;
     params_read(&session_config_table, root, &config, diags);
     session_config_check(&config, root, diags);
+    session_find_plugins(&config, find_beside, path);
     session_check(&config, yaml_place(root), &context, diags);
     params_free(&session_config_table, &config);
 }

@@ -25,6 +25,9 @@ struct leader_host {
      * validation_data_dir_path. */
     const struct data_view *(*validation_data)(void *context, const char *dataset);
 
+    /* Whether a posted session may name this file as a strategy. NULL: none; only names in plugin_dir. */
+    bool (*may_load)(void *context, const char *path);
+
     /* Where a session's run folder goes; NULL: <temp_dir_path>/<session_id>. */
     const char *run_dir;
     /* t = 0 of events.jsonl on the monotonic clock, so that several processes share one; 0: the session's start. */

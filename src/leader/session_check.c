@@ -127,7 +127,7 @@ int session_parts_find(struct session_config *config, struct diag_place where, c
 
     *out = (struct session_parts){0};
     if (config->session_config.client_selection && config->session_config.aggregator)
-        session_strategies_read(config, ctx ? ctx->root : (struct yaml_node){0}, where, &out->strategies, diags);
+        session_strategies_read(config, ctx, where, &out->strategies, diags);
     network_check_training(config, ctx, where, diags);
     if (config->server_training_config.model_dir)
         find_model(config, ctx, where, out, diags);

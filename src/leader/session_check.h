@@ -13,6 +13,7 @@ struct session_check_context {
     bool posted; /* over REST: model_dir and data sets are looked up by their last component in the leader's folders
                     only */
     const char *models_dir_path;          /* NULL: none */
+    const char *plugin_dir;               /* of strategies named without a path; NULL: there are none */
     const char *validation_data_dir_path; /* NULL: the leader does not validate unless the host lends data */
     const struct leader_host *host;       /* may be NULL */
     const struct clock *clock;            /* of the leader's loop; NULL: the system's */

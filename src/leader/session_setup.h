@@ -37,11 +37,15 @@ struct session_strategies {
     size_t num_terminations;
     const struct flosim_termination_ops *terminations[MAX_TERMINATIONS];
     struct strategy_args *termination_args[MAX_TERMINATIONS];
+    size_t num_plugins;
+    struct plugin *plugins[MAX_TERMINATIONS + 2]; /* loaded for as long as this lives */
 };
 
-/* Findings go to diags with the places in `root` (the session mapping; of no kind: `where`). ERR_INVALID. */
-int session_strategies_read(const struct session_config *config, struct yaml_node root, struct diag_place where,
-                            struct session_strategies *out, struct diags *diags);
+/* Findings go to diags with the places in ctx->root (the session mapping; of no kind: `where`). ctx NULL: no root.
+ * ERR_INVALID. */
+int session_strategies_read(const struct session_config *config, const struct session_check_context *ctx,
+                            struct diag_place where, struct session_strategies *out, struct diags *diags);
+/* After fini of what was made with them. */
 void session_strategies_fini(struct session_strategies *strategies);
 
 /* What a session names, found and read. */

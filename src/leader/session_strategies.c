@@ -1,6 +1,9 @@
 /* The strategies that a session names: looked up, their arguments read with their own rows. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "leader/plugin.h"
+#include "leader/session_plugins.h"
 #include "leader/session_setup.h"
 
 static void report_unknown(enum strategy_kind kind, const char *name, struct diag_place place, struct diags *diags)
@@ -17,84 +20,122 @@ static void report_unknown(enum strategy_kind kind, const char *name, struct dia
 
 struct reading {
     const struct session_config *config;
-    struct session_check_context context; /* only `root` is used */
+    const struct session_check_context *context; /* may be NULL */
     struct diag_place where;
+    struct session_strategies *out;
     struct diags *diags;
+    bool unknown; /* a termination is not known: whose arguments there are cannot be said */
 };
 
 static struct diag_place place_of(const struct reading *reading, const char *key)
 {
-    return session_place(&reading->context, "session_config", key, reading->where);
+    return session_place(reading->context, "session_config", key, reading->where);
 }
 
-static void read_selector(struct reading *reading, struct session_strategies *out)
+/* The plug-in of that name, kept loaded; NULL with a finding. */
+static const struct plugin *find_plugin(struct reading *reading, enum strategy_kind kind, const char *name)
+{
+    struct session_strategies *out = reading->out;
+    struct diag_place place = place_of(reading, strategy_kind_key(kind));
+    size_t errors = diags_errors(reading->diags);
+    char *path = session_plugin_path(reading->context, name, place, reading->diags);
+    struct error err = ERROR_INIT;
+    struct plugin *plugin = NULL;
+
+    if (!path && diags_errors(reading->diags) == errors)
+        report_unknown(kind, name, place, reading->diags);
+    if (path && plugin_load(path, kind, &plugin, &err) != OK)
+        diag_error(reading->diags, place, "%s", err.message);
+    if (plugin)
+        out->plugins[out->num_plugins++] = plugin;
+    free(path);
+    return plugin;
+}
+
+static void read_selector(struct reading *reading)
 {
     const char *name = reading->config->session_config.client_selection;
-    struct diag_place place = place_of(reading, "client_selection");
+    struct session_strategies *out = reading->out;
+    const struct plugin *plugin;
 
     out->selector = selection_find(name);
-    if (!out->selector)
-        report_unknown(STRATEGY_SELECTION, name, place, reading->diags);
-    else
-        strategy_args_read(name, out->selector->params, reading->config->session_config.client_selection_args, place,
+    if (!out->selector && (plugin = find_plugin(reading, STRATEGY_SELECTION, name)))
+        out->selector = plugin_selector(plugin);
+    if (out->selector)
+        strategy_args_read(out->selector->name, out->selector->params,
+                           reading->config->session_config.client_selection_args, place_of(reading, "client_selection"),
                            &out->selector_args, reading->diags);
 }
 
-static void read_aggregator(struct reading *reading, struct session_strategies *out)
+static void read_aggregator(struct reading *reading)
 {
     const char *name = reading->config->session_config.aggregator;
-    struct diag_place place = place_of(reading, "aggregator");
+    struct session_strategies *out = reading->out;
+    const struct plugin *plugin;
 
     out->aggregator = aggregation_find(name);
-    if (!out->aggregator)
-        report_unknown(STRATEGY_AGGREGATION, name, place, reading->diags);
-    else
-        strategy_args_read(name, out->aggregator->params, reading->config->session_config.aggregator_args, place,
+    if (!out->aggregator && (plugin = find_plugin(reading, STRATEGY_AGGREGATION, name)))
+        out->aggregator = plugin_aggregator(plugin);
+    if (out->aggregator)
+        strategy_args_read(out->aggregator->name, out->aggregator->params,
+                           reading->config->session_config.aggregator_args, place_of(reading, "aggregator"),
                            &out->aggregator_args, reading->diags);
 }
 
-static void read_termination(struct reading *reading, const char *name, struct session_strategies *out)
+static bool is_listed(const struct session_strategies *out, const char *name)
 {
-    struct diag_place place = place_of(reading, "termination_condition");
-    struct yaml_node args = yaml_get(reading->config->session_config.termination_condition_args, name);
-    size_t i = out->num_terminations;
-
-    for (size_t k = 0; k < i; k++)
-        if (strcmp(out->terminations[k]->name, name) == 0)
-            return;
-    out->terminations[i] = termination_find(name);
-    if (!out->terminations[i]) {
-        report_unknown(STRATEGY_TERMINATION, name, place, reading->diags);
-        return;
-    }
-    if (strategy_args_read(name, out->terminations[i]->params, args, place, &out->termination_args[i],
-                           reading->diags) == OK)
-        out->num_terminations++;
+    for (size_t i = 0; i < out->num_terminations; i++)
+        if (strcmp(out->terminations[i]->name, name) == 0)
+            return true;
+    return false;
 }
 
-static void read_terminations(struct reading *reading, struct session_strategies *out)
+/* A plug-in's arguments stand under the name that it gives itself, as all arguments do. */
+static void read_termination(struct reading *reading, const char *name)
+{
+    struct session_strategies *out = reading->out;
+    const struct flosim_termination_ops *ops = termination_find(name);
+    const struct plugin *plugin;
+    size_t i = out->num_terminations;
+
+    if (!ops && (plugin = find_plugin(reading, STRATEGY_TERMINATION, name)))
+        ops = plugin_termination(plugin);
+    reading->unknown |= !ops;
+    if (!ops || is_listed(out, ops->name))
+        return;
+    out->terminations[out->num_terminations++] = ops;
+    strategy_args_read(ops->name, ops->params,
+                       yaml_get(reading->config->session_config.termination_condition_args, ops->name),
+                       place_of(reading, "termination_condition"), &out->termination_args[i], reading->diags);
+}
+
+static void check_termination_args(struct reading *reading)
+{
+    struct yaml_node args = reading->config->session_config.termination_condition_args;
+
+    for (size_t i = 0; i < yaml_size(args) && yaml_kind(args) == YAML_MAPPING; i++) {
+        const char *name = yaml_text(yaml_key(args, i));
+
+        if (!is_listed(reading->out, name))
+            diag_error(reading->diags, yaml_place(yaml_key(args, i)),
+                       "arguments for `%s`, which termination_condition does not list", name);
+    }
+}
+
+static void read_terminations(struct reading *reading)
 {
     const struct string_list *names = &reading->config->session_config.termination_condition;
-    struct yaml_node args = reading->config->session_config.termination_condition_args;
 
     if (names->n >= MAX_TERMINATIONS) {
         diag_error(reading->diags, place_of(reading, "termination_condition"),
                    "%zu termination conditions; at most %d are possible", names->n, MAX_TERMINATIONS - 1);
         return;
     }
-    read_termination(reading, "max_rounds", out); /* it always holds */
+    read_termination(reading, "max_rounds"); /* it always holds */
     for (size_t i = 0; i < names->n; i++)
-        read_termination(reading, names->items[i], out);
-    for (size_t i = 0; i < yaml_size(args) && yaml_kind(args) == YAML_MAPPING; i++) {
-        const char *name = yaml_text(yaml_key(args, i));
-        bool listed = strcmp(name, "max_rounds") == 0;
-
-        for (size_t k = 0; k < names->n; k++)
-            listed |= strcmp(names->items[k], name) == 0;
-        if (!listed)
-            diag_error(reading->diags, yaml_place(yaml_key(args, i)),
-                       "arguments for `%s`, which termination_condition does not list", name);
-    }
+        read_termination(reading, names->items[i]);
+    if (!reading->unknown)
+        check_termination_args(reading);
 }
 
 /* over_selection and quorum speak of rounds. */
@@ -144,16 +185,16 @@ static void check_together(struct reading *reading, const struct session_strateg
                    out->selector->name, config->benchmark_config.model_id, config->client_training_config.model_id);
 }
 
-int session_strategies_read(const struct session_config *config, struct yaml_node root, struct diag_place where,
-                            struct session_strategies *out, struct diags *diags)
+int session_strategies_read(const struct session_config *config, const struct session_check_context *ctx,
+                            struct diag_place where, struct session_strategies *out, struct diags *diags)
 {
-    struct reading reading = {config, {.root = root}, where, diags};
+    struct reading reading = {config, ctx, where, out, diags, false};
     size_t errors = diags_errors(diags);
 
     *out = (struct session_strategies){0};
-    read_selector(&reading, out);
-    read_aggregator(&reading, out);
-    read_terminations(&reading, out);
+    read_selector(&reading);
+    read_aggregator(&reading);
+    read_terminations(&reading);
     check_together(&reading, out);
     if (diags_errors(diags) == errors)
         return OK;
@@ -167,5 +208,7 @@ void session_strategies_fini(struct session_strategies *strategies)
     strategy_args_free(strategies->aggregator_args);
     for (size_t i = 0; i < MAX_TERMINATIONS; i++)
         strategy_args_free(strategies->termination_args[i]);
+    for (size_t i = 0; i < strategies->num_plugins; i++)
+        plugin_unload(strategies->plugins[i]);
     *strategies = (struct session_strategies){0};
 }

@@ -180,3 +180,80 @@ int strategy_args_markdown(const char *name, const struct flosim_params *params,
     strategy_args_free(self);
     return OK;
 }
+
+/* ---- rows from outside ---- */
+
+static size_t size_of(enum flosim_param_type type)
+{
+    switch (type) {
+    case FLOSIM_BOOL:
+        return sizeof(int);
+    case FLOSIM_INT:
+        return sizeof(int64_t);
+    case FLOSIM_DOUBLE:
+    case FLOSIM_FRACTION:
+    case FLOSIM_DURATION:
+        return sizeof(double);
+    case FLOSIM_STRING:
+        return sizeof(char *);
+    }
+    return 0;
+}
+
+static int check_row(const struct flosim_params *params, size_t i, struct error *err)
+{
+    const struct flosim_param *row = &params->rows[i];
+    size_t size = size_of(row->type);
+
+    if (!row->name || !*row->name)
+        return FAIL(err, ERR_INVALID, "argument %zu has no name", i + 1);
+    for (size_t k = 0; k < i; k++)
+        if (strcmp(params->rows[k].name, row->name) == 0)
+            return FAIL(err, ERR_INVALID, "there are two arguments `%s`", row->name);
+    if (!size)
+        return FAIL(err, ERR_INVALID, "argument `%s` is of the unknown type %d", row->name, (int)row->type);
+    if (row->offset > params->size || params->size - row->offset < size)
+        return FAIL(err, ERR_INVALID, "argument `%s` lies outside of its struct of %zu bytes", row->name, params->size);
+    if (!row->help)
+        return FAIL(err, ERR_INVALID, "argument `%s` has no help", row->name);
+    return OK;
+}
+
+/* The default is read as if it had been written in a session. */
+static int check_fallback(const struct flosim_param *row, struct error *err)
+{
+    struct flosim_param plain = *row;
+    struct flosim_params one = {&plain, 1, sizeof(union slot)};
+    struct diags *diags = diags_new();
+    struct yaml_doc *doc = NULL;
+    struct strategy_args *args = NULL;
+    char text[512];
+
+    plain.offset = 0;
+    plain.fallback = NULL;
+    plain.flags = 0;
+    snprintf(text, sizeof text, "{%s: %s}", row->name, row->fallback);
+    if (diags && yaml_load_text(text, strlen(text), "default", 0, &doc, diags) == OK)
+        strategy_args_read("default", &one, yaml_root(doc), (struct diag_place){0}, &args, diags);
+    yaml_unref(doc);
+    diags_free(diags);
+    if (!args)
+        return FAIL(err, ERR_INVALID, "the default `%.100s` of argument `%s` does not fit its type or range",
+                    row->fallback, row->name);
+    strategy_args_free(args);
+    return OK;
+}
+
+int strategy_args_check(const struct flosim_params *params, struct error *err)
+{
+    int status = OK;
+
+    if (params && params->num_rows > 0 && !params->rows)
+        return FAIL(err, ERR_INVALID, "it has %zu arguments and no rows for them", params->num_rows);
+    for (size_t i = 0; status == OK && params && i < params->num_rows; i++) {
+        status = check_row(params, i, err);
+        if (status == OK && params->rows[i].fallback)
+            status = check_fallback(&params->rows[i], err);
+    }
+    return status;
+}

@@ -20,6 +20,11 @@ void strategy_args_free(struct strategy_args *args); /* NULL is legal */
 /* The struct that the rows describe; NULL where there are no rows. */
 const void *strategy_args_values(const struct strategy_args *args);
 
+/* Whether rows that are not ours can be worked with: names, types, places in the struct, defaults that fit.
+ * ERR_INVALID.
+ */
+int strategy_args_check(const struct flosim_params *params, struct error *err);
+
 /* Help text of the rows: name, type, range, default, sentence. */
 int strategy_args_help(const char *name, const struct flosim_params *params, int indent, FILE *out);
 /* The same as a Markdown table. */

@@ -117,6 +117,7 @@ static int make_from(struct submission *self, const struct session_config *confi
         .root = root,
         .posted = true,
         .models_dir_path = leader->config->models_dir_path,
+        .plugin_dir = leader->config->plugin_dir,
         .validation_data_dir_path = validation_data && *validation_data ? validation_data : NULL,
         .host = leader->host,
         .clock = loop_clock(leader->loop),

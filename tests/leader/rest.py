@@ -99,6 +99,7 @@ state: {{state_location: {more.get("state", "inmemory")}}}
 models_dir_path: {srcdir}/models
 validation_data_dir_path: {self.path("data", "validation")}
 temp_dir_path: {more.get("runs", self.path("runs"))}
+plugin_dir: {self.path("plugins")}
 """
         path = self.path("leader.yaml")
         with open(path, "w") as out:
@@ -300,7 +301,7 @@ def stopped_session(stage):
     wait_for("the end", lambda: stage.get("/v1/sessions/long")["status"] == "stopped")
     one = stage.get("/v1/sessions/long")
     check_folder(stage, "long", one["round"])
-    expect([s["session_id"] for s in stage.get("/v1/sessions")["sessions"]], ["long", "again", "first"])
+    expect([s["session_id"] for s in stage.get("/v1/sessions")["sessions"]], ["long", "own", "again", "first"])
 
 
 def worker_killed_in_a_round(stage, worker):
@@ -323,6 +324,45 @@ def asynchronous_yaml(stage):
     one = wait_for("the end", lambda: (lambda s: s if s["status"] not in ("waiting", "running") else None)(
         stage.get(f"/v1/sessions/{session_id}")))
     expect((one["status"], one["round"]), ("finished", 4), one["reason"])
+
+
+def build_plug_ins(stage):
+    os.mkdir(stage.path("plugins"))
+    for name in ("mine", "steady"):
+        subprocess.check_call([*os.environ.get("CC", "cc").split(), "-std=c11", "-fPIC", "-shared",
+                               f"-I{srcdir}/include", "-o", stage.path("plugins", f"{name}.so"),
+                               f"{srcdir}/examples/strategy/{name}.c"])
+    os.symlink(stage.path("plugins", "mine.so"), stage.path("mine.so"))  # outside of the folder
+
+
+def plug_ins(stage):
+    def refused(key, name, wanted):
+        config = session()
+        config["session_config"][key] = name
+        status, text = stage.message("POST", "/execute_command", body(config))
+        assert status == 400 and wanted in text, (name, status, text)
+        return config
+
+    for path in ("./mine.so", stage.path("plugins", "mine.so"), "../mine.so", "plugins/mine.so"):
+        refused("aggregator", path, "is a path: a session that is sent to a leader names a plug-in by its bare name")
+    for name in ("..", "nine", "nine.so", "", "mine.so.so"):
+        refused("aggregator", name, "unknown aggregator")
+    refused("client_selection", "mine", "exports no `flosim_selector`, it is a strategy for `aggregator`")
+    refused("termination_condition", ["steady"], "steady needs the argument `target`")
+    config = refused("aggregator", "./mine.so", "is a path")
+    with open(stage.path("session.yaml"), "w") as out:
+        json.dump(config, out)
+    done = subprocess.run([flosim, "submit", stage.path("session.yaml"), "--leader", stage.base.split("//")[1]],
+                          capture_output=True, text=True, timeout=DEADLINE_S)
+    assert done.returncode == 2 and "is a path" in done.stderr, done
+
+    config = session(rounds=9, aggregator="mine")
+    config["session_config"] |= {"aggregator_args": {"beta": 0.5}, "termination_condition": "steady.so",
+                                 "termination_condition_args": {"steady": {"target": 1, "times": 2}}}
+    expect(stage.message("POST", "/execute_command", body(config, session_id="own")), (200, "Session own finished"))
+    one = stage.get("/v1/sessions/own")
+    expect((one["status"], one["round"]), ("finished", 2), "plug-ins")
+    assert "in 2 validations in a row" in one["reason"], one["reason"]
 
 
 def retained_advert(stage):
@@ -363,6 +403,7 @@ def nonsense_over_mqtt(stage):
 def run(stage):
     subprocess.check_call([flosim, "partition", "fashion-mnist", "--clients", "2", "--samples-per-client", "400",
                            "--seed", "1", "--out", stage.path("data")], stdout=subprocess.DEVNULL)
+    build_plug_ins(stage)
     start_refusals(stage)
     closed_until_the_broker_has_answered(stage)
     stage.start_broker()
@@ -374,6 +415,7 @@ def run(stage):
     wait_for("two workers", lambda: stage.active() == 2)
     blocking_session(stage)
     same_seed_same_model(stage)
+    plug_ins(stage)
     stopped_session(stage)
     worker_killed_in_a_round(stage, workers[0])
     asynchronous_yaml(stage)

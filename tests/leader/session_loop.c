@@ -153,7 +153,8 @@ static struct session_setup *make_setup(struct world *world, const struct wish *
              wish->skip_benchmark, wish->rounds, wish->timeout);
     CHECK(yaml_load_text(text, strlen(text), "session", 0, &doc, diags) == OK);
     CHECK(params_read(&session_config_table, yaml_root(doc), &setup->config, diags) == OK);
-    if (session_strategies_read(&setup->config, yaml_root(doc), (struct diag_place){0}, &setup->strategies, diags)) {
+    struct session_check_context context = {.root = yaml_root(doc)};
+    if (session_strategies_read(&setup->config, &context, (struct diag_place){0}, &setup->strategies, diags)) {
         diags_print(diags, stderr);
         exit(1);
     }
