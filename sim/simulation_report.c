@@ -42,8 +42,11 @@ static const char *quality(const struct run_metrics *metrics, char text[160])
 
 static void say_figures(struct simulation *s, const struct run_metrics *metrics)
 {
+    const char *reason = shared_leader(s->shared)->reason;
     char a[64], b[64], c[160];
 
+    if (*reason)
+        progress_say(&s->progress, "the session is over: %s", reason);
     progress_say(&s->progress, "%.0f rounds in %s (median %s), %s", metrics->rounds, figure("wall_s", metrics, a),
                  figure("round_s_p50", metrics, b), quality(metrics, c));
     progress_say(
