@@ -113,3 +113,75 @@ Test(exact_sum, never_wraps)
     cr_assert_eq(out[0], big[0]);
     flosim_exact_sum_fini(&sum);
 }
+
+/* ---- real factors ---- */
+
+Test(exact_sum, a_double_is_taken_whole_or_cut_at_the_unit)
+{
+    static const double values[] = {0, 1, -1, 0.1, -1.0 / 3, 12345678.9, -0x1.fffffffffffffp53, 0x1p-72, -0x1p-20};
+
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        flosim_int128 term = flosim_exact_of(values[i]);
+        double back = (double)term * FLOSIM_EXACT_UNIT;
+
+        cr_assert(fabs(back - values[i]) < 0x1p-72, "%a came back as %a", values[i], back);
+        cr_assert(fabs(values[i]) < 0x1p-19 || back == values[i]);
+    }
+    cr_assert(flosim_exact_of(0x1p-73) == 0 && flosim_exact_of(-0x1p-1074) == 0);
+    cr_assert(flosim_exact_of(0x1p53) == (flosim_int128)1 << 125);
+}
+
+Test(exact_sum, real_factors_have_no_order_and_the_right_value)
+{
+    struct flosim_exact_sum forward, backward;
+    struct flosim_exact_scalar one = {0}, other = {0};
+    float w[N], x[N];
+    long double expected[N] = {0};
+
+    cr_assert_eq(flosim_exact_sum_init(&forward, N), FLOSIM_OK);
+    cr_assert_eq(flosim_exact_sum_init(&backward, N), FLOSIM_OK);
+    random_weights(1000, x);
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        double factor = pow(-0.9, (int)i) / 7;
+
+        random_weights(i, w);
+        cr_assert_eq(flosim_exact_sum_add_real(&forward, w, x, factor), FLOSIM_OK);
+        cr_assert_eq(flosim_exact_scalar_add(&one, factor), FLOSIM_OK);
+        for (size_t k = 0; k < N; k++)
+            expected[k] += (long double)factor * ((long double)w[k] - (long double)x[k]);
+        factor = pow(-0.9, (int)(CLIENTS - 1 - i)) / 7;
+        random_weights(CLIENTS - 1 - i, w);
+        cr_assert_eq(flosim_exact_sum_add_real(&backward, w, x, factor), FLOSIM_OK);
+        cr_assert_eq(flosim_exact_scalar_add(&other, factor), FLOSIM_OK);
+    }
+    cr_assert_eq(memcmp(forward.sums, backward.sums, N * sizeof *forward.sums), 0);
+    cr_assert(one.sum == other.sum);
+    for (size_t k = 0; k < N; k++)
+        cr_assert_float_eq(flosim_exact_sum_at(&forward, k), (double)expected[k],
+                           1e-12 * (1 + fabs((double)expected[k])));
+    flosim_exact_sum_fini(&forward);
+    flosim_exact_sum_fini(&backward);
+}
+
+Test(exact_sum, real_factors_out_of_range_change_nothing)
+{
+    static const double factors[] = {NAN, INFINITY, 1e300, -0x1p60};
+    struct flosim_exact_sum sum;
+    struct flosim_exact_scalar scalar = {0};
+    float w[2] = {1, 3}, x[2] = {0.5F, 1}, far[2] = {1, FLT_MAX};
+
+    cr_assert_eq(flosim_exact_sum_init(&sum, 2), FLOSIM_OK);
+    cr_assert_eq(flosim_exact_sum_add_real(&sum, w, x, 2), FLOSIM_OK);
+    cr_assert_eq(flosim_exact_scalar_add(&scalar, 2), FLOSIM_OK);
+    for (size_t i = 0; i < sizeof factors / sizeof *factors; i++) {
+        cr_assert_eq(flosim_exact_sum_add_real(&sum, w, x, factors[i]), FLOSIM_TOO_LARGE, "%g", factors[i]);
+        cr_assert_eq(flosim_exact_scalar_add(&scalar, factors[i]), FLOSIM_TOO_LARGE, "%g", factors[i]);
+    }
+    cr_assert_eq(flosim_exact_sum_add_real(&sum, far, x, 1), FLOSIM_TOO_LARGE);
+    cr_assert_eq(flosim_exact_sum_at(&sum, 0), 1);
+    cr_assert_eq(flosim_exact_sum_at(&sum, 1), 4);
+    cr_assert_eq(flosim_exact_scalar_value(&scalar), 2);
+    for (int added = 0; flosim_exact_scalar_add(&scalar, 0x1p52) == FLOSIM_OK;)
+        cr_assert_lt(++added, 5);
+    flosim_exact_sum_fini(&sum);
+}
