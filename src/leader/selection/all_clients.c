@@ -1,22 +1,11 @@
 /* Everybody, every round. */
-#include <flosim/strategy.h>
-
-static int init(void *state, const void *args, const struct flosim_host *host)
-{
-    (void)state;
-    (void)args;
-    (void)host;
-    return FLOSIM_OK;
-}
+#include <flosim/selecting.h>
 
 static int choose(void *state, const struct flosim_selection *selection, struct flosim_choice *choice)
 {
     (void)state;
-    if (selection->num_training > 0)
-        return FLOSIM_OK;
-    for (size_t i = 0; i < selection->num_clients; i++)
-        if (selection->clients[i].flags & FLOSIM_SELECTABLE)
-            choice->action[i] = FLOSIM_TRAIN;
+    if (flosim_may_begin(selection))
+        flosim_choose_all(selection, choice);
     return FLOSIM_OK;
 }
 
@@ -26,6 +15,7 @@ const struct flosim_selector_ops flosim_selection_all_clients = {
     .size = sizeof flosim_selection_all_clients,
     .name = "all_clients",
     .help = "Each round takes every selectable client.",
-    .init = init,
+    .state_size = sizeof(struct flosim_stateless),
+    .init = flosim_stateless_init,
     .select = choose,
 };

@@ -1,5 +1,5 @@
 /* The cohort of FedAvg: McMahan et al. 2017, Algorithm 1. */
-#include <flosim/strategy.h>
+#include <flosim/selecting.h>
 
 struct args {
     double client_fraction;
@@ -22,7 +22,7 @@ static int choose(void *state, const struct flosim_selection *selection, struct 
     struct flosim_random random;
     size_t m = flosim_fraction_of(self->args->client_fraction, flosim_count_selectable(selection));
 
-    if (selection->num_training > 0 || selection->num_held > 0)
+    if (!flosim_may_begin(selection))
         return FLOSIM_OK;
     flosim_selection_random(self->host, selection, "select-fedavg", &random);
     flosim_choose_round(self->host, &random, selection, m, choice);

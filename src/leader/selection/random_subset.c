@@ -23,7 +23,7 @@ static int choose(void *state, const struct flosim_selection *selection, struct 
     struct flosim_random random;
     size_t m = flosim_fraction_of(self->args->client_fraction, flosim_count_selectable(selection));
 
-    if (selection->num_training > 0)
+    if (selection->num_training > 0 || selection->num_validating > 0)
         return FLOSIM_OK;
     flosim_selection_random(self->host, selection, "select-random-subset", &random);
     flosim_choose_round(self->host, &random, selection, m, choice);
