@@ -10,7 +10,7 @@
 #include <flosim/strategy.h>
 
 struct flosim_client_entry {
-    char id[256];
+    char id[136];
     int64_t value;
 };
 
