@@ -49,11 +49,13 @@ static void copy_labels(const struct dataset_advert *dataset, struct flosim_clie
     out->num_labels = dataset->num_labels;
 }
 
+/* The benchmark's answer tells the time as a float, the client's next advert the same time as a double: a selection
+ * must not depend on whether that advert has come. */
 static double seconds_per_batch(const struct session *session, const struct roster_client *client)
 {
     const struct bench_advert *row = roster_benchmark(client, session->setup->model.id);
 
-    return row && row->num_mini_batches > 0 ? row->time_taken_s / (double)row->num_mini_batches : -1;
+    return row && row->num_mini_batches > 0 ? (double)(float)row->time_taken_s / (double)row->num_mini_batches : -1;
 }
 
 static void describe(struct session *session, struct roster_client *client, struct flosim_client *out)
