@@ -81,6 +81,7 @@ static const struct flosim_param rows[] = {
      .fallback = "-1",
      .min = -1,
      .max = 1e5,
+     .flags = FLOSIM_OURS,
      .help = "Clients of a round that may lie; n updates must be at least 4f + 3. -1: the largest that n allows."},
 };
 

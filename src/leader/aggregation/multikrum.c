@@ -79,11 +79,13 @@ static const struct flosim_param rows[] = {
      .fallback = "-1",
      .min = -1,
      .max = 1e5,
+     .flags = FLOSIM_OURS,
      .help = "Clients of a round that may lie; n updates must be at least 2f + 3. -1: the largest that n allows."},
     {.name = "m",
      .type = FLOSIM_INT,
      .offset = offsetof(struct args, m),
      .max = 1e5,
+     .flags = FLOSIM_OURS,
      .help = "How many updates are averaged, at most n; 0: n - f, as in the paper's experiments."},
 };
 

@@ -96,7 +96,7 @@ static const struct flosim_param rows[] = {
      .offset = offsetof(struct args, max_norm),
      .min = 1e-12,
      .max = 1e5,
-     .flags = FLOSIM_REQUIRED,
+     .flags = FLOSIM_REQUIRED | FLOSIM_OURS,
      .help =
          "Longest distance (L2, over all weights) that one client's weights may have from the global model; what is "
          "farther is drawn nearer."},
@@ -104,6 +104,7 @@ static const struct flosim_param rows[] = {
      .type = FLOSIM_DOUBLE,
      .offset = offsetof(struct args, noise),
      .max = 1e5,
+     .flags = FLOSIM_OURS,
      .help = "Standard deviation of the Gaussian noise added to each parameter of the new model; 0: none."},
 };
 

@@ -41,6 +41,7 @@ static const struct flosim_param rows[] = {
      .offset = offsetof(struct args, beta),
      .fallback = "0.2",
      .max = 0.5,
+     .flags = FLOSIM_OURS,
      .help = "Share of the values left out at either end, at least the share of clients that may lie; 0.5 leaves the "
              "median."},
 };
