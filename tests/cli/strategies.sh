@@ -17,7 +17,7 @@ done
 [ -z "$(sort <<<"$names" | uniq -d)" ] || fail "a name twice: $(sort <<<"$names" | uniq -d)"
 declare -A key=([selection]=client_selection [aggregation]=aggregator [termination]=termination_condition)
 while read -r kind name; do
-    "$flosim" strategies --kind "$kind" | grep -Eq "^    $name +[A-Z]" || fail "the list lacks $kind $name"
+    "$flosim" strategies --kind "$kind" | grep -Eq "^    $name +[^ ]" || fail "the list lacks $kind $name"
     text=$("$flosim" strategies --kind "$kind" "$name") || fail "$kind $name is not explained"
     [ "$(head -1 <<<"$text")" = "${key[$kind]}: $name" ] || fail "$kind $name begins with $(head -1 <<<"$text")"
     [ "$(wc -l <<<"$text")" -ge 3 ] || fail "$kind $name says little: $text"
