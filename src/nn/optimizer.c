@@ -18,6 +18,7 @@ struct optimizer {
     float *state; /* chunk by chunk, of each [state_floats, chunk] */
     size_t num_parameters, state_floats;
     int64_t step;
+    bool maximize;
     struct clipping clip;
     struct drift drift; /* zero: none */
 };
@@ -59,11 +60,14 @@ static const char *unknown_name(const char *name, char text[WORDS_TEXT])
     return unknown_word("optimizer", name, names, n, text);
 }
 
-static void set_learning_rate(const struct param_table *table, void *args, double learning_rate)
+/* Where `args` holds one of the arguments that every member has. */
+static void *argument_at(const struct param_table *table, void *args, const char *name)
 {
-    for (size_t i = 0; i < table->num_rows; i++)
-        if (strcmp(table->rows[i].name, "lr") == 0)
-            memcpy((char *)args + table->rows[i].offset, &learning_rate, sizeof learning_rate);
+    size_t i = 0;
+
+    while (strcmp(table->rows[i].name, name) != 0)
+        i++;
+    return (char *)args + table->rows[i].offset;
 }
 
 static int read_args(struct optimizer *optimizer, struct yaml_node node, double learning_rate, struct diags *diags,
@@ -77,7 +81,8 @@ static int read_args(struct optimizer *optimizer, struct yaml_node node, double 
     if (params_read(table, node, optimizer->args, diags) != OK)
         return diags_status(diags, err);
     if (!yaml_get(node, "lr").doc)
-        set_learning_rate(table, optimizer->args, learning_rate);
+        memcpy(argument_at(table, optimizer->args, "lr"), &learning_rate, sizeof learning_rate);
+    memcpy(&optimizer->maximize, argument_at(table, optimizer->args, "maximize"), sizeof optimizer->maximize);
     return optimizer->ops->check ? optimizer->ops->check(optimizer->args, err) : OK;
 }
 
@@ -263,6 +268,8 @@ void optimizer_step(struct optimizer *optimizer, struct team *team, float *param
 
     add_drift(&optimizer->drift, n, params, grads);
     clip(optimizer, grads);
+    for (size_t i = 0; optimizer->maximize && i < n; i++)
+        grads[i] = -grads[i];
     optimizer->step++;
     team_run(team, (n + CHUNK - 1) / CHUNK, 8.0 * (double)n, step_chunk, &job);
 }

@@ -10,12 +10,12 @@ struct optimizer;
 
 struct optimizer_ops {
     const char *name;
-    const struct param_table *params; /* its arguments; every member has `lr` */
+    const struct param_table *params; /* its arguments; every member has `lr` and `maximize` */
     /* What the table's rows cannot say alone: ERR_INVALID with a sentence. NULL: nothing. */
     int (*check)(const void *args, struct error *err);
-    size_t (*state_floats)(const void *args); /* kept per parameter: 0, 1 or 2 */
+    size_t (*state_floats)(const void *args); /* kept per parameter: 0 to 3 */
     /* One step over n parameters, some of all at a time; state [state_floats, n] zero at first; step counts from 1.
-     * `args` is the struct of `params`. */
+     * `args` is the struct of `params`; of a request to maximize, the gradients come negated. */
     void (*step)(const void *args, int64_t step, size_t n, float *params, const float *grads, float *state);
 };
 

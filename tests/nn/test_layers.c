@@ -25,9 +25,22 @@ static struct model *layer_model(const char *input, const char *kind, const char
 
 static void args_of_vector(const struct vector *v, char *args, size_t size)
 {
-    static const char *const keys[] = {
-        "kernel", "stride", "padding", "dilation",          "groups",          "bias", "layers", "eps", "momentum",
-        "out",    "p",      "slope",   "count_include_pad", "normalized_shape"};
+    static const char *const keys[] = {"kernel",
+                                       "stride",
+                                       "padding",
+                                       "dilation",
+                                       "groups",
+                                       "bias",
+                                       "layers",
+                                       "eps",
+                                       "momentum",
+                                       "out",
+                                       "p",
+                                       "slope",
+                                       "count_include_pad",
+                                       "normalized_shape",
+                                       "ceil_mode",
+                                       "dim"};
     size_t used = 0;
 
     *args = '\0';
@@ -186,6 +199,7 @@ static const struct gradient_case cases[] = {
     {"avgpool2d", "kernel: 2", "2, 5, 4", 3},
     {"avgpool2d", "kernel: 3, stride: 2, padding: 1", "2, 7, 6", 17},
     {"avgpool2d", "kernel: 3, stride: 2, padding: 1, count_include_pad: false", "2, 7, 6", 1},
+    {"avgpool2d", "kernel: 3, stride: 2, padding: 1, ceil_mode: true", "2, 6, 5", 17},
     {"adaptive_avgpool2d", "out: 1", "3, 4, 5", 16},
     {"adaptive_avgpool2d", "out: [3, 2]", "2, 7, 5", 17},
     {"adaptive_avgpool2d", "out: 6", "2, 4, 3", 1},
@@ -221,9 +235,12 @@ static const struct gradient_case cases[] = {
     {"softmax", "", "3, 5", 17},
     {"log_softmax", "", "7", 16},
     {"log_softmax", "", "3, 5", 33},
+    {"softmax", "dim: 1", "3, 2, 4", 17},
+    {"log_softmax", "dim: 2", "2, 3, 4", 3},
     {"maxpool2d", "kernel: 2", "2, 5, 4", 3},
     {"maxpool2d", "kernel: 3, stride: 2, padding: 1", "2, 7, 6", 17},
     {"maxpool2d", "kernel: [1, 3], stride: 1", "1, 2, 8", 2},
+    {"maxpool2d", "kernel: 3, stride: 2, ceil_mode: true", "2, 6, 5", 17},
     {"relu", "", "13", 3},
     {"relu", "", "2, 3, 3", 17},
     {"flatten", "", "2, 3, 4", 3},

@@ -23,8 +23,8 @@ static bool is_of_kind(const char *name, const char *kind)
 /* {"name": "sgd", "args": {…}} of the vector's metadata. */
 static void request_of(const struct vector *v, const char *kind, char *json, size_t size)
 {
-    static const char *const keys[] = {"lr",  "momentum", "dampening", "weight_decay", "nesterov",
-                                       "eps", "betas",    "rho",       "alpha",        "centered"};
+    static const char *const keys[] = {"lr",    "momentum", "dampening", "weight_decay", "nesterov", "eps",
+                                       "betas", "rho",      "alpha",     "centered",     "amsgrad",  "maximize"};
     size_t used;
 
     used = (size_t)snprintf(json, size, "{\"name\": \"%s\", \"args\": {", kind);
@@ -106,6 +106,8 @@ Test(optimizer, clips_gradients)
     check_clip("{\"name\": \"sgd\", \"clip_norm\": 14}", grads, grads);
     check_clip("{\"name\": \"sgd\", \"clip_norm\": 6.5}", grads, (float[]){1.5F, -2, 6});
     check_clip("{\"name\": \"sgd\", \"clip_value\": 3.5}", grads, (float[]){3, -3.5F, 3.5F});
+    check_clip("{\"name\": \"sgd\", \"args\": {\"maximize\": true}, \"clip_norm\": 6.5, \"clip_value\": 5}", grads,
+               (float[]){-1.5F, 2, -5});
     cr_expect_neq(
         optimizer_new(text_span("{\"name\": \"sgd\", \"clip_norm\": -1}"), 1, 3, &(struct optimizer *){NULL}, NULL),
         OK);
@@ -115,6 +117,7 @@ Test(optimizer, clips_gradients)
 Test(optimizer, every_parameter_is_stepped_alike)
 {
     static const char *const requests[] = {"{\"name\": \"adam\"}", "{\"name\": \"sgd\"}",
+                                           "{\"name\": \"adam\", \"args\": {\"amsgrad\": true}}",
                                            "{\"name\": \"sgd\", \"args\": {\"momentum\": 0.9}}"};
 
     for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {

@@ -1,5 +1,5 @@
 """Makes the records of layers that PyTorch's first set lacks: groupnorm, layernorm, activations, softmax, dilation,
-deep recurrent stacks.
+deep recurrent stacks; and of arguments of optimizers and shapes of losses that it lacks.
 Run with PyTorch 1.13.1: python3 make_layers.py. The tests read the files and need no PyTorch."""
 import json
 import struct
@@ -12,11 +12,12 @@ def write(name, tensors, metadata):
     header, data = {"__metadata__": metadata}, b""
     for key, value in tensors.items():
         raw = value.detach().contiguous().numpy().tobytes()
-        header[key] = {"dtype": "F32", "shape": list(value.shape), "data_offsets": [len(data), len(data) + len(raw)]}
+        dtype = "I64" if value.dtype == torch.int64 else "F32"
+        header[key] = {"dtype": dtype, "shape": list(value.shape), "data_offsets": [len(data), len(data) + len(raw)]}
         data += raw
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    with open(f"layer_{name}.safetensors", "wb") as out:
+    with open(f"{name}.safetensors", "wb") as out:
         out.write(struct.pack("<Q", len(text)) + text + data)
 
 
@@ -31,7 +32,7 @@ def record(name, kind, layer, shape, **metadata):
     tensors = {"x": x, "y": y, "gy": gy, "gx": x.grad}
     for key, parameter in layer.named_parameters():
         tensors["param." + key], tensors["grad." + key] = parameter, parameter.grad
-    write(name, tensors, {"kind": kind, "train": "True", "layer": name, **metadata})
+    write("layer_" + name, tensors, {"kind": kind, "train": "True", "layer": name, **metadata})
 
 
 torch.manual_seed(20)
@@ -49,3 +50,31 @@ record("layernorm_3d", "layernorm", nn.LayerNorm((3, 4, 2)), (2, 3, 4, 2), norma
 record("rnn_6l", "rnn", nn.RNN(3, 5, 6, batch_first=True), (2, 4, 3), layers="6")
 record("gru_5l", "gru", nn.GRU(3, 4, 5, batch_first=True), (2, 5, 3), layers="5")
 record("lstm_6l", "lstm", nn.LSTM(3, 4, 6, batch_first=True), (2, 5, 3), layers="6")
+record("maxpool_ceil", "maxpool2d", nn.MaxPool2d(3, 2, ceil_mode=True), (2, 2, 6, 8), kernel="3", stride="2", ceil_mode="True")
+record("maxpool_ceil_p1", "maxpool2d", nn.MaxPool2d(2, 3, padding=1, ceil_mode=True), (2, 2, 5, 6), kernel="2", stride="3", padding="1", ceil_mode="True")
+record("avgpool_ceil", "avgpool2d", nn.AvgPool2d(3, 2, padding=1, ceil_mode=True), (2, 2, 6, 8), kernel="3", stride="2", padding="1", ceil_mode="True")
+record("avgpool_ceil_inside", "avgpool2d", nn.AvgPool2d(3, 2, padding=1, ceil_mode=True, count_include_pad=False), (2, 2, 6, 8),
+       kernel="3", stride="2", padding="1", ceil_mode="True", count_include_pad="False")
+record("softmax_channels", "softmax", nn.Softmax(1), (2, 4, 3, 2), dim="1")
+record("log_softmax_steps", "log_softmax", nn.LogSoftmax(1), (2, 5, 3), dim="1")
+
+
+def optimizer_record(name, kind, make, **arguments):
+    p = nn.Parameter(torch.randn(6))
+    p0, grads, params = p.detach().clone(), torch.randn(5, 6), []
+    optimizer = make([p], **arguments)
+    for grad in grads:
+        p.grad = grad.clone()
+        optimizer.step()
+        params.append(p.detach().clone())
+    texts = {key: ",".join(map(str, value)) if isinstance(value, tuple) else str(value) for key, value in arguments.items()}
+    write("optim_" + name, {"p0": p0, "grads": grads, "params": torch.stack(params)}, {"optimizer": kind, **texts})
+
+
+optimizer_record("adam_amsgrad", "adam", torch.optim.Adam, lr=0.05, betas=(0.5, 0.6), amsgrad=True)
+optimizer_record("adamw_amsgrad_maximize", "adamw", torch.optim.AdamW, lr=0.05, betas=(0.5, 0.6), amsgrad=True, maximize=True)
+optimizer_record("sgd_maximize", "sgd", torch.optim.SGD, lr=0.1, momentum=0.9, weight_decay=0.1, maximize=True)
+optimizer_record("adam_maximize", "adam", torch.optim.Adam, lr=0.05, weight_decay=0.1, maximize=True)
+optimizer_record("adagrad_maximize", "adagrad", torch.optim.Adagrad, lr=0.1, weight_decay=0.1, maximize=True)
+optimizer_record("adadelta_maximize", "adadelta", torch.optim.Adadelta, lr=0.5, weight_decay=0.1, maximize=True)
+optimizer_record("rmsprop_maximize", "rmsprop", torch.optim.RMSprop, lr=0.05, weight_decay=0.1, maximize=True)

@@ -222,36 +222,45 @@ static void scatter(const float *blocks, size_t N, size_t size, size_t stride, f
 }
 
 /* Kingma & Ba 2015, as PyTorch arranges it. */
-INLINE void adam_vec(const struct adam_step *s, float *p, const float *g, float *m, float *v)
+INLINE void adam_vec(const struct adam_step *s, float *p, const float *g, float *m, float *v, float *most)
 {
     vec grad = vec_fma(vec_set1(s->weight_decay), vec_load(p), vec_load(g));
     vec mean = vec_fma(vec_set1(s->beta1), vec_load(m), vec_mul(vec_set1(s->rest1), grad));
     vec square = vec_fma(vec_set1(s->beta2), vec_load(v), vec_mul(vec_set1(s->rest2), vec_mul(grad, grad)));
-    vec root = vec_add(vec_mul(vec_sqrt(square), vec_set1(s->root_scale)), vec_set1(s->eps));
+    vec root;
 
     vec_store(m, mean);
     vec_store(v, square);
+    if (most) {
+        square = vec_max_nan(vec_load(most), square);
+        vec_store(most, square);
+    }
+    root = vec_add(vec_mul(vec_sqrt(square), vec_set1(s->root_scale)), vec_set1(s->eps));
     vec_store(p, vec_sub(vec_load(p), vec_mul(vec_set1(s->step_size), vec_div(mean, root))));
 }
 
-static void adam(const struct adam_step *s, size_t n, float *p, const float *g, float *m, float *v)
+static void adam(const struct adam_step *s, size_t n, float *p, const float *g, float *m, float *v, float *most)
 {
     size_t i = 0;
 
     for (; i + VEC_LANES <= n; i += VEC_LANES)
-        adam_vec(s, p + i, g + i, m + i, v + i);
+        adam_vec(s, p + i, g + i, m + i, v + i, most ? most + i : NULL);
     if (i < n) {
-        float rest[4][VEC_LANES] = {{0}};
+        float rest[5][VEC_LANES] = {{0}};
         size_t bytes = (n - i) * sizeof(float);
 
         memcpy(rest[0], p + i, bytes);
         memcpy(rest[1], g + i, bytes);
         memcpy(rest[2], m + i, bytes);
         memcpy(rest[3], v + i, bytes);
-        adam_vec(s, rest[0], rest[1], rest[2], rest[3]);
+        if (most)
+            memcpy(rest[4], most + i, bytes);
+        adam_vec(s, rest[0], rest[1], rest[2], rest[3], most ? rest[4] : NULL);
         memcpy(p + i, rest[0], bytes);
         memcpy(m + i, rest[2], bytes);
         memcpy(v + i, rest[3], bytes);
+        if (most)
+            memcpy(most + i, rest[4], bytes);
     }
 }
 

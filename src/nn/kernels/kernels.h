@@ -136,15 +136,16 @@ struct kernels {
      * activation_reads_x says so. */
     void (*activate[NUM_ACTIVATIONS])(const float *x, float argument, size_t n, float *y);
     void (*activate_backward[NUM_ACTIVATIONS])(const float *xy, const float *gy, float argument, size_t n, float *gx);
-    /* Over D vectors that lie side by side, lane by lane: y = softmax of x. */
-    void (*softmax)(const float *x, size_t D, float *y);
-    void (*softmax_backward)(const float *y, const float *gy, size_t D, float *gx);
-    void (*log_softmax)(const float *x, size_t D, float *y);
-    void (*log_softmax_backward)(const float *y, const float *gy, size_t D, float *gx);
+    /* Over D vectors that lie `step` floats apart, lane by lane: y = softmax of x. */
+    void (*softmax)(const float *x, size_t D, size_t step, float *y);
+    void (*softmax_backward)(const float *y, const float *gy, size_t D, size_t step, float *gx);
+    void (*log_softmax)(const float *x, size_t D, size_t step, float *y);
+    void (*log_softmax_backward)(const float *y, const float *gy, size_t D, size_t step, float *gx);
 
     const struct cell_kernels *cells; /* cells.h */
 
-    void (*adam)(const struct adam_step *step, size_t n, float *p, const float *g, float *m, float *v);
+    /* `most`: the largest v so far, which AMSGrad divides by; NULL: v itself. */
+    void (*adam)(const struct adam_step *step, size_t n, float *p, const float *g, float *m, float *v, float *most);
     void (*sgd)(const struct sgd_step *step, size_t n, float *p, const float *g, float *momentum);
 };
 

@@ -120,71 +120,71 @@ ACTIVATION_LOOPS(tanh)
 ACTIVATION_LOOPS(sigmoid)
 
 /* The largest of D vectors, lane by lane; a NaN stays out of it and comes back through the sums. */
-INLINE vec largest_of(const float *x, size_t D)
+INLINE vec largest_of(const float *x, size_t D, size_t step)
 {
     vec top = vec_load(x);
 
     for (size_t d = 1; d < D; d++) {
-        vec value = vec_load(x + d * LANES);
+        vec value = vec_load(x + d * step);
 
         top = choose((vec_int)(value > top), value, top);
     }
     return top;
 }
 
-static void softmax(const float *x, size_t D, float *y)
+static void softmax(const float *x, size_t D, size_t step, float *y)
 {
     for (int lane = 0; lane < LANES; lane += VEC_LANES) {
-        vec top = largest_of(x + lane, D), total = vec_zero();
+        vec top = largest_of(x + lane, D, step), total = vec_zero();
 
-        for (size_t i = (size_t)lane; i < D * LANES; i += LANES) {
+        for (size_t i = (size_t)lane; i < D * step; i += step) {
             vec value = cell_exp(vec_sub(vec_load(x + i), top));
 
             vec_store(y + i, value);
             total = vec_add(total, value);
         }
-        for (size_t i = (size_t)lane; i < D * LANES; i += LANES)
+        for (size_t i = (size_t)lane; i < D * step; i += step)
             vec_store(y + i, vec_div(vec_load(y + i), total));
     }
 }
 
-static void softmax_backward(const float *y, const float *gy, size_t D, float *gx)
+static void softmax_backward(const float *y, const float *gy, size_t D, size_t step, float *gx)
 {
     for (int lane = 0; lane < LANES; lane += VEC_LANES) {
         vec total = vec_zero();
 
-        for (size_t i = (size_t)lane; i < D * LANES; i += LANES)
+        for (size_t i = (size_t)lane; i < D * step; i += step)
             total = vec_fma(vec_load(y + i), vec_load(gy + i), total);
-        for (size_t i = (size_t)lane; i < D * LANES; i += LANES)
+        for (size_t i = (size_t)lane; i < D * step; i += step)
             vec_store(gx + i, vec_mul(vec_load(y + i), vec_sub(vec_load(gy + i), total)));
     }
 }
 
-static void log_softmax(const float *x, size_t D, float *y)
+static void log_softmax(const float *x, size_t D, size_t step, float *y)
 {
     for (int lane = 0; lane < LANES; lane += VEC_LANES) {
-        vec top = largest_of(x + lane, D), total = vec_zero();
+        vec top = largest_of(x + lane, D, step), total = vec_zero();
         float logs[VEC_LANES];
 
-        for (size_t i = (size_t)lane; i < D * LANES; i += LANES)
+        for (size_t i = (size_t)lane; i < D * step; i += step)
             total = vec_add(total, cell_exp(vec_sub(vec_load(x + i), top)));
         vec_store(logs, total);
         for (int k = 0; k < VEC_LANES; k++)
             logs[k] = logf(logs[k]);
         top = vec_add(top, vec_load(logs));
-        for (size_t i = (size_t)lane; i < D * LANES; i += LANES)
+        for (size_t i = (size_t)lane; i < D * step; i += step)
             vec_store(y + i, vec_sub(vec_load(x + i), top));
     }
 }
 
-static void log_softmax_backward(const float *y, const float *gy, size_t D, float *gx)
+static void log_softmax_backward(const float *y, const float *gy, size_t D, size_t step, float *gx)
 {
     for (int lane = 0; lane < LANES; lane += VEC_LANES) {
         vec total = vec_zero();
 
-        for (size_t i = (size_t)lane; i < D * LANES; i += LANES)
+        for (size_t i = (size_t)lane; i < D * step; i += step)
             total = vec_add(total, vec_load(gy + i));
-        for (size_t i = (size_t)lane; i < D * LANES; i += LANES)
+        for (size_t i = (size_t)lane; i < D * step; i += step)
             vec_store(gx + i, vec_sub(vec_load(gy + i), vec_mul(cell_exp(vec_load(y + i)), total)));
     }
 }

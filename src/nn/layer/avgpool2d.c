@@ -3,9 +3,10 @@
 #include <string.h>
 
 #include "nn/layer/members.h"
+#include "nn/layer/pool.h"
 
 struct args {
-    struct int_list kernel, stride, padding;
+    struct pool_args pool;
     bool count_padding;
 };
 
@@ -25,12 +26,7 @@ struct geometry {
 
 // clang-format off
 static const struct param rows[] = {
-    {.name = "kernel", .alias = "kernel_size", .type = PARAM_INTS, .offset = offsetof(struct args, kernel), .min = 1, .max = 4096,
-     .flags = PARAM_REQUIRED, .help = "Size of the window, one number or [height, width]."},
-    {.name = "stride", .type = PARAM_INTS, .offset = offsetof(struct args, stride), .min = 1, .max = 4096,
-     .help = "Step of the window; the kernel's size by default."},
-    {.name = "padding", .type = PARAM_INTS, .offset = offsetof(struct args, padding), .fallback = "0", .min = 0, .max = 2048,
-     .help = "Zeros around the image, at most half the kernel."},
+    POOL_ROWS("Zeros around the image, at most half the kernel."),
     {.name = "count_include_pad", .type = PARAM_BOOL, .offset = offsetof(struct args, count_padding), .fallback = "true",
      .help = "Padding counts in the mean."},
 };
@@ -69,16 +65,18 @@ static int axis_init(struct axis *axis, int in, int n)
     return OK;
 }
 
-static int slide(struct axis *axis, int in, int kernel, int stride, int padding, bool count_padding)
+/* A window is as large as its part inside the image, or inside the padded image. */
+static int slide(struct axis *axis, int in, const struct pool_windows *w, int which, bool count_padding)
 {
-    int status = axis_init(axis, in, (in + 2 * padding - kernel) / stride + 1);
+    int status = axis_init(axis, in, w->out[which]);
 
     for (int i = 0; i < axis->n && status == OK; i++) {
-        int begin = i * stride - padding, end = begin + kernel;
+        int begin = i * w->stride[which] - w->padding[which], end = begin + w->kernel[which];
+        int padded = in + w->padding[which];
 
         axis->begin[i] = begin < 0 ? 0 : begin;
         axis->end[i] = end > in ? in : end;
-        axis->size[i] = count_padding ? kernel : axis->end[i] - axis->begin[i];
+        axis->size[i] = count_padding ? (end > padded ? padded : end) - begin : axis->end[i] - axis->begin[i];
     }
     return status;
 }
@@ -95,78 +93,32 @@ static int cut(struct axis *axis, int in, int n)
     return status;
 }
 
-static int build_begin(struct layer *layer, struct layer_builder *builder)
-{
-    layer->state = calloc(1, sizeof(struct geometry));
-    return layer->state ? layer_expect_dims(layer, builder, 3, "[C, H, W]")
-                        : layer_error(layer, builder, "out of memory");
-}
-
-static int build_end(struct layer *layer, struct layer_builder *builder, int status)
-{
-    const struct geometry *g = layer->state;
-
-    if (status == ERR_MEMORY)
-        return layer_error(layer, builder, "out of memory");
-    layer->out.num_dims = 3;
-    layer->out.dims[0] = layer->in.dims[0];
-    layer->out.dims[1] = g->axes[0].n;
-    layer->out.dims[2] = g->axes[1].n;
-    return status;
-}
-
-static int check_window(const struct layer *layer, struct layer_builder *builder, const int kernel[2],
-                        const int padding[2])
-{
-    char found[SHAPE_TEXT_MAX];
-
-    shape_text(layer->in.num_dims, layer->in.dims, found);
-    for (int i = 0; i < 2; i++) {
-        if (2 * padding[i] > kernel[i])
-            return layer_error(layer, builder, "padding must be at most half the kernel's size");
-        if (layer->in.dims[1 + i] + 2 * padding[i] < kernel[i])
-            return layer_error(layer, builder, "a window of %d x %d does not fit the input of shape %s", kernel[0],
-                               kernel[1], found);
-    }
-    return OK;
-}
-
 static int build(struct layer *layer, struct layer_builder *builder)
 {
     const struct args *args = layer->args;
-    int kernel[2], stride[2], padding[2] = {0, 0}, status = build_begin(layer, builder);
-    struct geometry *g = layer->state;
+    struct geometry *g = layer->state = calloc(1, sizeof *g);
+    struct pool_windows windows;
+    int status = g ? pool_infer(layer, builder, &args->pool, &windows) : ERR_MEMORY;
 
-    if (status == OK)
-        status = layer_pair(layer, builder, "kernel", &args->kernel, kernel);
-    if (status != OK)
-        return status;
-    memcpy(stride, kernel, sizeof stride);
-    status = layer_pair(layer, builder, "stride", &args->stride, stride);
-    if (status == OK)
-        status = layer_pair(layer, builder, "padding", &args->padding, padding);
-    if (status == OK)
-        status = check_window(layer, builder, kernel, padding);
-    if (status != OK)
-        return status;
     for (int i = 0; i < 2 && status == OK; i++)
-        status = slide(&g->axes[i], (int)layer->in.dims[1 + i], kernel[i], stride[i], padding[i], args->count_padding);
-    return build_end(layer, builder, status);
+        status = slide(&g->axes[i], (int)layer->in.dims[1 + i], &windows, i, args->count_padding);
+    return status == ERR_MEMORY ? layer_error(layer, builder, "out of memory") : status;
 }
 
 static int adaptive_build(struct layer *layer, struct layer_builder *builder)
 {
     const struct adaptive_args *args = layer->args;
-    int out[2], status = build_begin(layer, builder);
-    struct geometry *g = layer->state;
+    struct geometry *g = layer->state = calloc(1, sizeof *g);
+    int out[2], status = g ? layer_expect_dims(layer, builder, 3, "[C, H, W]") : ERR_MEMORY;
 
     if (status == OK)
         status = layer_pair(layer, builder, "out", &args->out, out);
-    if (status != OK)
-        return status;
-    for (int i = 0; i < 2 && status == OK; i++)
+    layer->out = layer->in;
+    for (int i = 0; i < 2 && status == OK; i++) {
+        layer->out.dims[1 + i] = out[i];
         status = cut(&g->axes[i], (int)layer->in.dims[1 + i], out[i]);
-    return build_end(layer, builder, status);
+    }
+    return status == ERR_MEMORY ? layer_error(layer, builder, "out of memory") : status;
 }
 
 static void fini(struct layer *layer)

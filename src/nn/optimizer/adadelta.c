@@ -4,6 +4,7 @@
 
 struct args {
     double lr, rho, eps, weight_decay;
+    bool maximize;
 };
 
 // clang-format off
@@ -16,6 +17,7 @@ static const struct param rows[] = {
      .help = "Added to the mean squares before their roots."},
     {.name = "weight_decay", .type = PARAM_DOUBLE, .offset = offsetof(struct args, weight_decay), .fallback = "0", .min = 0, .max = 1e6,
      .help = "L2 penalty added to the gradient."},
+    MAXIMIZE_ROW,
 };
 // clang-format on
 

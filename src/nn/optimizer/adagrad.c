@@ -4,6 +4,7 @@
 
 struct args {
     double lr, lr_decay, weight_decay, initial_accumulator_value, eps;
+    bool maximize;
 };
 
 // clang-format off
@@ -18,6 +19,7 @@ static const struct param rows[] = {
      .help = "What the sum of squares begins with."},
     {.name = "eps", .type = PARAM_DOUBLE, .offset = offsetof(struct args, eps), .fallback = "1e-10", .min = 0, .max = 1e6,
      .help = "Added to the root of the sum."},
+    MAXIMIZE_ROW,
 };
 // clang-format on
 

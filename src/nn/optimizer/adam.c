@@ -7,6 +7,7 @@ struct args {
     double lr;
     struct double_list betas;
     double eps, weight_decay;
+    bool amsgrad, maximize;
 };
 
 // clang-format off
@@ -18,7 +19,10 @@ struct args {
     {.name = "eps", .type = PARAM_DOUBLE, .offset = offsetof(struct args, eps), .fallback = "1e-8", .min = 0,          \
      .max = 1e6, .help = "Added to the root of the square."},                                                          \
     {.name = "weight_decay", .type = PARAM_DOUBLE, .offset = offsetof(struct args, weight_decay), .fallback = decay,   \
-     .min = 0, .max = 1e6, .help = decay_help}
+     .min = 0, .max = 1e6, .help = decay_help},                                                                        \
+    {.name = "amsgrad", .type = PARAM_BOOL, .offset = offsetof(struct args, amsgrad), .fallback = "false",             \
+     .help = "Divide by the largest mean square so far (Reddi et al. 2018)."},                                         \
+    MAXIMIZE_ROW
 
 static const struct param rows[] = {
     ADAM_ROWS("0", "L2 penalty added to the gradient."),
@@ -56,8 +60,9 @@ static int check(const void *opaque, struct error *err)
 
 static size_t state_floats(const void *opaque)
 {
-    (void)opaque;
-    return 2;
+    const struct args *args = opaque;
+
+    return args->amsgrad ? 3 : 2;
 }
 
 static void run(const struct args *args, double weight_decay, int64_t number, size_t n, float *values,
@@ -75,7 +80,7 @@ static void run(const struct args *args, double weight_decay, int64_t number, si
         .root_scale = (float)(1 / sqrt(1 - pow(beta2, (double)number))),
     };
 
-    kernels_best()->adam(&s, n, values, grads, state, state + n);
+    kernels_best()->adam(&s, n, values, grads, state, state + n, args->amsgrad ? state + 2 * n : NULL);
 }
 
 static void step(const void *opaque, int64_t number, size_t n, float *values, const float *grads, float *state)

@@ -4,7 +4,7 @@
 
 struct args {
     double lr, alpha, eps, weight_decay, momentum;
-    bool centered;
+    bool centered, maximize;
 };
 
 // clang-format off
@@ -21,6 +21,7 @@ static const struct param rows[] = {
      .help = "Share of the last step that goes on."},
     {.name = "centered", .type = PARAM_BOOL, .offset = offsetof(struct args, centered), .fallback = "false",
      .help = "Divide by an estimate of the variance instead of the mean square."},
+    MAXIMIZE_ROW,
 };
 // clang-format on
 

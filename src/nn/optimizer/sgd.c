@@ -3,7 +3,7 @@
 
 struct args {
     double lr, momentum, dampening, weight_decay;
-    bool nesterov;
+    bool nesterov, maximize;
 };
 
 // clang-format off
@@ -18,6 +18,7 @@ static const struct param rows[] = {
      .help = "L2 penalty added to the gradient."},
     {.name = "nesterov", .type = PARAM_BOOL, .offset = offsetof(struct args, nesterov), .fallback = "false",
      .help = "Nesterov momentum; needs momentum and no dampening."},
+    MAXIMIZE_ROW,
 };
 // clang-format on
 
