@@ -1,6 +1,7 @@
 /* From the leader's events to shared memory, in the leader's process, on its loop's thread. One row per event. */
 #include <math.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "sim/simulation.h"
 
@@ -119,9 +120,12 @@ static void session_finished(struct simulation *s, const json_t *fields)
 {
     struct leader_block *leader = shared_leader(s->shared);
     const json_t *ledger = json_object_get(fields, "ledger");
+    struct rusage usage;
     const char *status = json_string_value(json_object_get(fields, "status"));
     const char *reason = json_string_value(json_object_get(fields, "reason"));
 
+    if (getrusage(RUSAGE_SELF, &usage) == 0)
+        atomic_store(&leader->peak_rss_kb, usage.ru_maxrss);
     atomic_store(&leader->updates_sent, (uint64_t)integer(ledger, "sent"));
     atomic_store(&leader->updates_merged, (uint64_t)integer(ledger, "merged"));
     atomic_store(&leader->updates_refused, (uint64_t)integer(ledger, "refused"));

@@ -30,6 +30,7 @@ const struct metric metric_table[] = {
     {"updates_failed",  "",    PARAM_DOUBLE,   0, AT(updates_failed),  "Training requests without a usable answer."},
     {"updates_dropped", "",    PARAM_DOUBLE,   0, AT(updates_dropped), "Updates not needed: surplus of over-selection, or of rounds without quorum."},
     {"pss_idle_mb",     "MiB", PARAM_DOUBLE,   2, AT(pss_idle_mb),     "Largest memory share of a sampled client when all are registered."},
+    {"leader_rss_mb",   "MiB", PARAM_DOUBLE,   1, AT(leader_rss_mb),   "Largest resident memory of the leader, the shared validation data included."},
     {"pss_training_mb", "MiB", PARAM_DOUBLE,   2, AT(pss_training_mb), "Largest memory share of a sampled client at the end of a training."},
 };
 // clang-format on

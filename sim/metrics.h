@@ -14,7 +14,7 @@ struct run_metrics {
     double clients, clients_failed, clients_crashed;
     double wall_s, registration_s, round_s_p50, round_s_p95, round_s_max;
     double updates_sent, updates_merged, updates_refused, updates_failed, updates_dropped;
-    double pss_idle_mb, pss_training_mb;
+    double pss_idle_mb, pss_training_mb, leader_rss_mb;
 };
 
 struct metric {

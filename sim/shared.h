@@ -36,6 +36,7 @@ struct leader_block {
     _Atomic uint32_t rounds_finished;    /* entries of the round records that are whole */
     _Atomic uint64_t updates_sent, updates_merged, updates_refused, updates_failed, updates_dropped;
     _Atomic uint64_t lost_rounds;   /* selections from which no new model came */
+    _Atomic int64_t peak_rss_kb;    /* of its process, when the session was over */
     _Atomic uint32_t session_stage; /* enum session_stage */
     char reason[256];               /* why it ended, once it is finished or failed */
 };

@@ -90,6 +90,7 @@ void simulation_metrics(const struct simulation *s, struct run_metrics *out)
     out->updates_refused = (double)atomic_load(&leader->updates_refused);
     out->updates_failed = (double)atomic_load(&leader->updates_failed);
     out->updates_dropped = (double)atomic_load(&leader->updates_dropped);
+    out->leader_rss_mb = (double)atomic_load(&leader->peak_rss_kb) / 1024;
     round_times(s, n, out);
     round_results(s, n, out);
     clients(s, out);

@@ -55,8 +55,9 @@ static void say_figures(struct simulation *s, const struct run_metrics *metrics)
         "client(s) failed",
         metrics->updates_sent, metrics->updates_merged, metrics->updates_refused, metrics->updates_failed,
         metrics->updates_dropped, metrics->lost_rounds, metrics->clients_failed);
-    progress_say(&s->progress, "memory of a client (PSS): idle %s, training %s", figure("pss_idle_mb", metrics, a),
-                 figure("pss_training_mb", metrics, b));
+    progress_say(&s->progress, "memory of a client (PSS): idle %s, training %s; of the leader (RSS): %s",
+                 figure("pss_idle_mb", metrics, a), figure("pss_training_mb", metrics, b),
+                 figure("leader_rss_mb", metrics, c));
 }
 
 /* Every request for an update ends in exactly one way, or something was lost or counted twice. */

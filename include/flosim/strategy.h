@@ -278,6 +278,7 @@ enum flosim_aggregator_flags {
                                * somebody training */
     FLOSIM_USES_BASE = 2,     /* needs update->base */
     FLOSIM_USES_COHORTS = 4,  /* makes a model when a cohort's round is complete */
+    FLOSIM_ASKS_CLIENTS = 16, /* prepare asks for more than plain training */
     FLOSIM_BUFFERS = 8,       /* holds updates of several rounds: needs a selector that keeps somebody training */
 };
 

@@ -28,7 +28,7 @@ static struct strategy_entry entry_of(enum strategy_kind kind, size_t i)
     case STRATEGY_SELECTION:
         return ENTRY(selections[i], selections[i]->flags, false);
     case STRATEGY_AGGREGATION:
-        return ENTRY(aggregations[i], aggregations[i]->flags, aggregations[i]->prepare != NULL);
+        return ENTRY(aggregations[i], aggregations[i]->flags, (aggregations[i]->flags & FLOSIM_ASKS_CLIENTS) != 0);
     case STRATEGY_TERMINATION:
         return ENTRY(terminations[i], 0, false);
     case STRATEGY_NUM_KINDS:

@@ -46,7 +46,8 @@ ENCODED = {
     "InitTrainRequest": edge.InitTrainRequest(
         session_id="séssion", model_id="LeNet5", model_class="LeNet5_class", model_config=b"{}", dataset_id="FMNIST",
         model_wts=WEIGHTS, batch_size=16, learning_rate=0.001, num_epochs=3, round_idx=300, loss_function=b"l",
-        timeout_duration_s=2.5, leader_term=1 << 60, attempt=4000000000, seed=18446744073709551615),
+        timeout_duration_s=2.5, leader_term=1 << 60, attempt=4000000000, seed=18446744073709551615,
+        requires="proximal,correction", proximal_mu=0.3, correction=b"corr", initial_loss=True),
     "InitTrainResponse": edge.InitTrainResponse(
         model_id="m", model_weights=WEIGHTS, client_id="c", round_idx=9, metrics=b"{}"),
     "InitValidationRequest": edge.InitValidationRequest(
@@ -76,7 +77,8 @@ def values_of(message):
         elif field.type == field.TYPE_BYTES:
             values.update({field.name: value.hex()} if is_set else {})
         elif is_set or not field.containing_oneof:
-            values[field.name] = "%.9g" % value if field.type == field.TYPE_FLOAT else str(value)
+            digits = {field.TYPE_FLOAT: "%.9g", field.TYPE_DOUBLE: "%.17g", field.TYPE_BOOL: "%d"}.get(field.type, "%s")
+            values[field.name] = digits % value
     return values
 
 

@@ -46,7 +46,11 @@ static int encode_train_request(struct blob **out)
                                 .limit = {LIMIT_TIMEOUT, 2.5F, 0},
                                 .leader_term = 1ULL << 60,
                                 .attempt = 4000000000U,
-                                .seed = 18446744073709551615ULL};
+                                .seed = 18446744073709551615ULL,
+                                .requires = "proximal,correction",
+                                .proximal_mu = 0.3,
+                                .correction = span_of("corr", 4),
+                                .initial_loss = true};
 
     return edge_encode_train_request(&msg, sizeof weights - 1, out, NULL);
 }
@@ -149,6 +153,8 @@ static int decode_train_request(struct span wire)
            (double)msg.learning_rate, msg.num_epochs, msg.round_idx);
     printf("leader_term=%llu\nattempt=%u\nseed=%llu\n", (unsigned long long)msg.leader_term, msg.attempt,
            (unsigned long long)msg.seed);
+    printf("requires=%s\nproximal_mu=%.17g\ninitial_loss=%d\n", msg.requires, msg.proximal_mu, msg.initial_loss);
+    print_span("correction", msg.correction);
     print_limit(&msg.limit);
     print_span("model_config", msg.model_config);
     print_span("model_wts", msg.weights);

@@ -74,7 +74,7 @@ static const struct flosim_param rows[] = {
      .offset = offsetof(struct args, mu),
      .fallback = "0",
      .max = 1e5,
-     .flags = FLOSIM_OURS,
+     .flags = FLOSIM_OURS | FLOSIM_ASKS_CLIENTS,
      .help = "Weight of a proximal term in the clients' objective; 0: none."},
 };
 
@@ -89,7 +89,7 @@ const struct flosim_aggregator_ops flosim_aggregation_fednova = {
             "their own optimum.",
     .params = &params,
     .state_size = sizeof(struct state),
-    .flags = FLOSIM_WAITS_FOR_ALL,
+    .flags = FLOSIM_WAITS_FOR_ALL | FLOSIM_ASKS_CLIENTS,
     .init = init,
     .on_update = on_update,
     .on_failure = on_failure,

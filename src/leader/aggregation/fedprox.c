@@ -51,7 +51,7 @@ static const struct flosim_param rows[] = {
      .offset = offsetof(struct args, mu),
      .fallback = "0.01",
      .max = 1e5,
-     .flags = FLOSIM_OURS,
+     .flags = FLOSIM_OURS | FLOSIM_ASKS_CLIENTS,
      .help = "Weight of the proximal term; 0 is FedAvg."},
     FLOSIM_DROP_PARTIAL_ROW(struct args, drop_partial),
 };
@@ -67,7 +67,7 @@ const struct flosim_aggregator_ops flosim_aggregation_fedprox = {
             "work do less harm.",
     .params = &params,
     .state_size = sizeof(struct state),
-    .flags = FLOSIM_WAITS_FOR_ALL,
+    .flags = FLOSIM_WAITS_FOR_ALL | FLOSIM_ASKS_CLIENTS,
     .init = init,
     .on_update = on_update,
     .on_failure = on_failure,
