@@ -45,6 +45,11 @@ struct argument {
 int record_arguments(const struct record *record, const struct param_table *table, const struct argument *more,
                      size_t num_more, char *out, size_t size, struct error *err);
 
+/* ERR_INVALID names what the metadata asks for and `what` cannot do: no argument of the `tables` (NULL-terminated),
+ * no word that only describes, and not PyTorch's default. */
+int record_check_metadata(const struct record *record, const char *what, const struct param_table *const *tables,
+                          struct error *err);
+
 /* The largest deviation so far, relative to the largest value of its tensor. */
 struct deviation {
     const char *what; /* "outputs" */

@@ -44,47 +44,77 @@ static int verify_optimizer(const struct record *record, struct comparison *out,
     return status;
 }
 
-/* --- losses: input [N, O], target, value [1], grad [N, O] --- */
+/* --- losses: input [N, ..., O], target, value [1], grad as input --- */
+
+struct loss_run {
+    float *y, *values, *expected, *grad, *gy;
+    int32_t *labels;
+    size_t N, O; /* predictions, values of each */
+};
+
+/* Labels stand for the last dimension, as networks give their classes (PyTorch has them second). */
+static int read_target(const struct record *record, const struct loss_ops *loss, const struct safetensors_tensor *input,
+                       struct loss_run *run, struct error *err)
+{
+    const struct safetensors_tensor *target;
+    char found[SHAPE_TEXT_MAX], wanted[SHAPE_TEXT_MAX];
+    int status = record_find(record, "target", &target, err);
+
+    if (status)
+        return status;
+    if (loss->wants_values)
+        return record_floats(record, "target", input->num_dims, input->dims, &run->values, err);
+    if (shape_equal(target->num_dims, target->dims, input->num_dims - 1, input->dims))
+        return record_numbers(record, "target", (int64_t)run->O, &run->labels, err);
+    shape_text(target->num_dims, target->dims, found);
+    shape_text(input->num_dims - 1, input->dims, wanted);
+    return FAIL(err, ERR_INVALID,
+                "the record's `target` is %s, but labels must be %s: `input` is [N, ..., O], its classes last", found,
+                wanted);
+}
+
+static int read_loss(const struct record *record, const struct loss_ops *loss, struct loss_run *run, struct error *err)
+{
+    const struct safetensors_tensor *input;
+    const int64_t one = 1;
+    int status = record_find(record, "input", &input, err);
+
+    if (status)
+        return status;
+    run->N = run->O = 1;
+    for (int i = 0; i < input->num_dims; i++)
+        *(i > 0 && i == input->num_dims - 1 ? &run->O : &run->N) *= (size_t)input->dims[i];
+    if (input->num_dims < (loss->wants_values ? 1 : 2) || run->N * run->O < 1)
+        return FAIL(err, ERR_INVALID, "the record's `input` must be [N, ..., O]");
+    status = record_floats(record, "input", input->num_dims, input->dims, &run->y, err);
+    if (!status)
+        status = record_floats(record, "grad", input->num_dims, input->dims, &run->grad, err);
+    if (!status)
+        status = record_floats(record, "value", 1, &one, &run->expected, err);
+    if (!status)
+        status = read_target(record, loss, input, run, err);
+    if (!status && !(run->gy = calloc(run->N * run->O, sizeof *run->gy)))
+        status = FAIL(err, ERR_MEMORY, "out of memory");
+    return status;
+}
 
 static int verify_loss(const struct record *record, struct comparison *out, struct error *err)
 {
     struct deviation *value = comparison_add(out, "value"), *gradient = comparison_add(out, "gradient");
     const struct loss_ops *loss = record_loss(record, err);
-    const struct safetensors_tensor *input;
-    float *y = NULL, *values = NULL, *expected = NULL, *grad = NULL, *gy = NULL;
-    int32_t *labels = NULL;
+    struct loss_run run = {.y = NULL};
     struct loss_sums sums = {0};
-    const int64_t one = 1;
-    int status = loss ? record_find(record, "input", &input, err) : ERR_INVALID;
-    size_t N = 0, O = 0;
+    int status =
+        loss ? record_check_metadata(record, loss->name, (const struct param_table *const[]){NULL}, err) : ERR_INVALID;
 
-    if (!status && (input->num_dims != 2 || input->dims[0] < 1 || input->dims[1] < 1))
-        status = FAIL(err, ERR_INVALID, "the record's `input` must be [N, O]");
+    if (!status)
+        status = read_loss(record, loss, &run, err);
     if (!status) {
-        const struct safetensors_tensor *target;
-
-        N = (size_t)input->dims[0], O = (size_t)input->dims[1];
-        status = record_floats(record, "input", 2, input->dims, &y, err);
-        if (!status)
-            status = record_floats(record, "grad", 2, input->dims, &grad, err);
-        if (!status)
-            status = record_floats(record, "value", 1, &one, &expected, err);
-        if (!status)
-            status = record_find(record, "target", &target, err);
-        if (!status && !loss->wants_values && (target->num_dims != 1 || target->dims[0] != input->dims[0]))
-            status = FAIL(err, ERR_INVALID, "the record's `target` must be [%zu]", N);
-        if (!status)
-            status = loss->wants_values ? record_floats(record, "target", 2, input->dims, &values, err)
-                                        : record_numbers(record, "target", (int64_t)O, &labels, err);
+        loss->evaluate(run.y, (struct targets){run.labels, run.values}, run.N, run.O, run.gy, &sums);
+        deviation_add_value(value, "value", sums.loss / (double)sums.predictions, (double)run.expected[0]);
+        deviation_add(gradient, "grad", run.gy, run.grad, run.N * run.O);
     }
-    if (!status && !(gy = calloc(N * O, sizeof *gy)))
-        status = FAIL(err, ERR_MEMORY, "out of memory");
-    if (!status) {
-        loss->evaluate(y, (struct targets){labels, values}, N, O, gy, &sums);
-        deviation_add_value(value, "value", sums.loss / (double)sums.predictions, (double)expected[0]);
-        deviation_add(gradient, "grad", gy, grad, N * O);
-    }
-    free(y), free(values), free(expected), free(grad), free(gy), free(labels);
+    free(run.y), free(run.values), free(run.expected), free(run.grad), free(run.gy), free(run.labels);
     return status;
 }
 
@@ -148,6 +178,9 @@ static int build_layer(struct layer_run *run, struct error *err)
         return FAIL(err, ERR_INVALID, "the record's metadata names the kind of layer `%.40s`, which there is not",
                     kind);
     status = input_text(run, input, sizeof input, err);
+    if (!status)
+        status =
+            record_check_metadata(run->record, ops->name, (const struct param_table *const[]){ops->params, NULL}, err);
     if (!status)
         status = record_arguments(run->record, ops->params, more, inferred(run, more), args, sizeof args, err);
     if (status)

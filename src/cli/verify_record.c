@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cli/model.h"
 #include "nn/loss.h"
@@ -157,15 +158,21 @@ static bool is_plain(const char *text)
     return true;
 }
 
+/* None is an argument that was not given. */
+static bool is_none(const char *value)
+{
+    return !value || !strcmp(value, "None");
+}
+
 static const char *argument_of(const struct record *record, const struct param *row, const struct argument *more,
                                size_t num_more)
 {
     const char *value = record_word(record, row->name, row->alias ? record_word(record, row->alias, NULL) : NULL);
 
-    for (size_t i = 0; !value && i < num_more; i++)
+    for (size_t i = 0; is_none(value) && i < num_more; i++)
         if (!strcmp(more[i].name, row->name) && more[i].value[0])
             value = more[i].value;
-    return value;
+    return is_none(value) ? NULL : value;
 }
 
 int record_arguments(const struct record *record, const struct param_table *table, const struct argument *more,
@@ -189,6 +196,70 @@ int record_arguments(const struct record *record, const struct param_table *tabl
     }
     snprintf(out + used, size - used, "}");
     return OK;
+}
+
+static bool same_value(const char *a, const char *b)
+{
+    double x, y;
+
+    if (param_parse_scalar(PARAM_DOUBLE, a, &x, NULL) == OK && param_parse_scalar(PARAM_DOUBLE, b, &y, NULL) == OK)
+        return !(x < y || x > y);
+    return !strcasecmp(a, b);
+}
+
+/* Words that describe a record, and those of PyTorch's arguments that are computed with here at their default only. */
+static bool is_harmless(const char *key, const char *value)
+{
+    static const char *const describing[] = {"kind", "train", "layer", "loss", "optimizer", "input", "model", "note"};
+    static const char *const defaults[][2] = {
+        {"foreach", "False"},     {"fused", "False"},          {"differentiable", "False"},
+        {"capturable", "False"},  {"maximize", "False"},       {"padding_mode", "zeros"},
+        {"dilation", "1"},        {"return_indices", "False"}, {"inplace", "False"},
+        {"inplace", "True"},      {"approximate", "none"},     {"track_running_stats", "True"},
+        {"batch_first", "True"},  {"bidirectional", "False"},  {"bias", "True"},
+        {"proj_size", "0"},       {"norm_type", "2"},          {"scale_grad_by_freq", "False"},
+        {"sparse", "False"},      {"log_target", "False"},     {"ignore_index", "-100"},
+        {"label_smoothing", "0"}, {"reduction", "mean"},       {"reduction", "mean (over every element)"},
+    };
+
+    for (size_t i = 0; i < sizeof describing / sizeof *describing; i++)
+        if (!strcmp(key, describing[i]))
+            return true;
+    for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
+        if (!strcmp(key, defaults[i][0]) && same_value(value, defaults[i][1]))
+            return true;
+    return is_none(value);
+}
+
+static bool is_argument(const struct param_table *const *tables, const char *key)
+{
+    for (; *tables; tables++)
+        for (size_t i = 0; i < (*tables)->num_rows; i++) {
+            const struct param *row = &(*tables)->rows[i];
+
+            if (!strcmp(key, row->name) || (row->alias && !strcmp(key, row->alias)))
+                return true;
+        }
+    return false;
+}
+
+int record_check_metadata(const struct record *record, const char *what, const struct param_table *const *tables,
+                          struct error *err)
+{
+    char unknown[256] = "";
+    size_t used = 0;
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)safetensors_all_metadata(record->file), key, value)
+    {
+        if (is_argument(tables, key) || is_harmless(key, json_string_value(value)) || used >= sizeof unknown)
+            continue;
+        used += (size_t)snprintf(unknown + used, sizeof unknown - used, "%s`%.40s: %.40s`", used ? ", " : "", key,
+                                 json_string_value(value));
+    }
+    return used ? FAIL(err, ERR_INVALID, "the record's metadata has %s, which %s does not know here", unknown, what)
+                : OK;
 }
 
 const struct loss_ops *record_loss(const struct record *record, struct error *err)
@@ -227,7 +298,8 @@ int record_optimizer(const struct record *record, size_t num_parameters, struct 
 {
     const char *word = record_word(record, "optimizer", NULL);
     const struct optimizer_ops *ops = word ? optimizer_of(word) : NULL;
-    char args[512], text[640];
+    const struct param_table *clipping = &optimizer_clipping_table;
+    char args[512], clip[128], text[768];
     int status;
 
     *out = NULL;
@@ -236,10 +308,15 @@ int record_optimizer(const struct record *record, size_t num_parameters, struct 
                     word ? "the optimizer `" : "no optimizer", word ? word : "", word ? "`, which there is not" : "");
     if (!record_word(record, "lr", NULL))
         return FAIL(err, ERR_INVALID, "the record's metadata has no `lr`");
-    status = record_arguments(record, ops->params, NULL, 0, args, sizeof args, err);
+    status =
+        record_check_metadata(record, ops->name, (const struct param_table *const[]){ops->params, clipping, NULL}, err);
+    if (!status)
+        status = record_arguments(record, ops->params, NULL, 0, args, sizeof args, err);
+    if (!status)
+        status = record_arguments(record, clipping, NULL, 0, clip, sizeof clip, err);
     if (status)
         return status;
-    snprintf(text, sizeof text, "{name: %s, args: %s}", ops->name, args);
+    snprintf(text, sizeof text, "{name: %s, args: %s%s%s", ops->name, args, clip[1] == '}' ? "" : ", ", clip + 1);
     status = optimizer_new(span_of(text, strlen(text)), 1e-3, num_parameters, out, err);
     return status ? error_context(err, ERR_INVALID, "the record's metadata") : OK;
 }

@@ -294,9 +294,14 @@ const struct safetensors_tensor *safetensors_find(const struct safetensors *file
     return found ? *found : NULL;
 }
 
+const json_t *safetensors_all_metadata(const struct safetensors *file)
+{
+    return json_object_get(file->header, metadata_key);
+}
+
 const char *safetensors_metadata(const struct safetensors *file, const char *key)
 {
-    return json_string_value(json_object_get(json_object_get(file->header, metadata_key), key));
+    return json_string_value(json_object_get(safetensors_all_metadata(file), key));
 }
 
 static int decode_tensor(const struct tensor_info *want, const struct safetensors_tensor *have, float *weights,

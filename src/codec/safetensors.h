@@ -26,6 +26,7 @@ size_t safetensors_count(const struct safetensors *file);
 const struct safetensors_tensor *safetensors_at(const struct safetensors *file, size_t i);
 const struct safetensors_tensor *safetensors_find(const struct safetensors *file, const char *name);
 const char *safetensors_metadata(const struct safetensors *file, const char *key); /* NULL: none */
+const json_t *safetensors_all_metadata(const struct safetensors *file); /* strings by key, borrowed; NULL: none */
 
 /* Image of a flat block [P]: returns a new blob. `metadata` (strings only, may be NULL) is borrowed. Deterministic:
  * the same input gives the same bytes; the data begins 8-byte aligned. */

@@ -7,22 +7,15 @@
 #include "config/model_folder.h"
 #include "config/tables.h"
 #include "data/loader_args.h"
+#include "nn/optimizer.h"
 #include "util/fs.h"
 
 /* A name, or {name: …, args: {…}}. Which names there are is checked with the strategies. */
 static void check_optimizer(struct yaml_node node, struct diags *diags)
 {
-    bool mapping = yaml_kind(node) == YAML_MAPPING;
-
-    for (size_t i = 0; mapping && i < yaml_size(node); i++) {
-        const char *key = yaml_text(yaml_key(node, i));
-        if (strcmp(key, "name") && strcmp(key, "args") && strcmp(key, "clip_norm") && strcmp(key, "clip_value"))
-            diag_error(diags, yaml_place(yaml_key(node, i)),
-                       "unknown key `%.80s` in `client_training_config.optimizer`; there are: name, args, clip_norm, "
-                       "clip_value",
-                       key);
-    }
-    if (node.doc && !yaml_text(mapping ? yaml_get(node, "name") : node))
+    if (yaml_kind(node) == YAML_MAPPING)
+        optimizer_check_request(node, diags);
+    else if (node.doc && !yaml_text(node))
         diag_error(diags, yaml_place(node),
                    "`client_training_config.optimizer` must be a name, or {name: ..., args: {...}}");
 }

@@ -60,9 +60,9 @@ char *session_optimizer_json(const struct session_config *config)
 
     if (!norm.doc && config->model_config.use_custom_trainer)
         norm = yaml_get(config->model_config.custom_trainer_args, "clip"); /* as Flotilla's trainers have it */
-    if (norm.doc)
+    if (norm.doc && !yaml_is_null(norm))
         members[n++] = (struct member){"clip_norm", strdup(yaml_text(norm))};
-    if (value.doc)
+    if (value.doc && !yaml_is_null(value))
         members[n++] = (struct member){"clip_value", strdup(yaml_text(value))};
     return object_of(members, n);
 }

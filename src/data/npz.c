@@ -25,6 +25,14 @@ static const char *find_key(const char *header, const char *key)
     return *at == ':' ? at + 1 + strspn(at + 1, " ") : NULL;
 }
 
+/* Of what a message shows of a header's value: a quoted word, or what comes before a comma. */
+static int word_length(const char *at)
+{
+    size_t length = *at == '\'' ? strcspn(at + 1, "'") + 2 : strcspn(at, ",}");
+
+    return length < 24 ? (int)length : 24;
+}
+
 static int parse_type(const char *header, struct data_array *out, struct error *err)
 {
     static const struct {
@@ -40,9 +48,9 @@ static int parse_type(const char *header, struct data_array *out, struct error *
             return OK;
         }
     return FAIL(err, ERR_UNIMPLEMENTED,
-                "the array's type %.12s is not read; u1, i4, i8, f2, f4 and f8, little-endian, are: convert it with "
+                "the array's type %.*s is not read; u1, i4, i8, f2, f4 and f8, little-endian, are: convert it with "
                 ".astype('<f4'), or .astype('<i8') for labels",
-                at ? at : "(none)");
+                word_length(at ? at : "(none)"), at ? at : "(none)");
 }
 
 static int parse_order(const char *header, struct error *err)

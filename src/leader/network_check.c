@@ -62,7 +62,6 @@ static void check_optimizer(const struct session_config *config, struct diags *d
 
     if (yaml_text(named))
         optimizer_check(yaml_text(named), yaml_place(named), yaml_get(node, "args"), diags);
-    optimizer_check_clipping(node, diags);
 }
 
 void network_check_training(const struct session_config *config, const struct session_check_context *ctx,

@@ -24,22 +24,34 @@ struct optimizer {
 };
 
 struct request {
+    struct clipping clip; /* first, so that its rows serve both tables */
     char *name;
     struct yaml_node args;
-    struct clipping clip;
 };
 
 // clang-format off
+#define CLIPPING_ROWS \
+    {.name = "clip_norm", .type = PARAM_DOUBLE, .offset = offsetof(struct clipping, norm), .fallback = "0", .min = 0, .max = 1e12, \
+     .help = "All gradients together are scaled down to this L2 norm; 0: not."}, \
+    {.name = "clip_value", .type = PARAM_DOUBLE, .offset = offsetof(struct clipping, value), .fallback = "0", .min = 0, .max = 1e12, \
+     .help = "Every gradient is held between minus this and this; 0: not."}
+
+static const struct param clipping_rows[] = {CLIPPING_ROWS};
+
 static const struct param rows[] = {
     {.name = "name", .type = PARAM_STRING, .offset = offsetof(struct request, name), .flags = PARAM_REQUIRED,
      .help = "Which optimizer."},
     {.name = "args", .type = PARAM_NODE, .offset = offsetof(struct request, args), .help = "Its arguments."},
-    {.name = "clip_norm", .type = PARAM_DOUBLE, .offset = offsetof(struct request, clip.norm), .fallback = "0", .min = 0, .max = 1e12,
-     .help = "All gradients together are scaled down to this L2 norm; 0: not."},
-    {.name = "clip_value", .type = PARAM_DOUBLE, .offset = offsetof(struct request, clip.value), .fallback = "0", .min = 0, .max = 1e12,
-     .help = "Every gradient is held between minus this and this; 0: not."},
+    CLIPPING_ROWS,
 };
 // clang-format on
+
+const struct param_table optimizer_clipping_table = {
+    .name = "clipping",
+    .rows = clipping_rows,
+    .num_rows = sizeof clipping_rows / sizeof *clipping_rows,
+    .size = sizeof(struct clipping),
+};
 
 static const struct param_table request_table = {
     .name = "optimizer",
@@ -172,18 +184,12 @@ void optimizer_check(const char *name, struct diag_place where, struct yaml_node
     free(args);
 }
 
-void optimizer_check_clipping(struct yaml_node request, struct diags *diags)
+void optimizer_check_request(struct yaml_node node, struct diags *diags)
 {
-    static const char *const keys[] = {"clip_norm", "clip_value"};
+    struct request request;
 
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        struct yaml_node node = yaml_get(request, keys[i]);
-        double value;
-
-        if (node.doc && (param_parse_scalar(PARAM_DOUBLE, yaml_text(node) ? yaml_text(node) : "", &value, NULL) != OK ||
-                         !(value >= 0 && value <= 1e12)))
-            diag_error(diags, yaml_place(node), "`%s` must be a number from 0 (not clipped) to 1e12", keys[i]);
-    }
+    params_read(&request_table, node, &request, diags);
+    params_free(&request_table, &request);
 }
 
 void optimizer_free(struct optimizer *optimizer)

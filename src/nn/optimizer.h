@@ -30,8 +30,9 @@ int optimizer_new(struct span json, double learning_rate, size_t num_parameters,
 /* The same of a request that stands in a document, without making anything: `where` is the place of the name, `args`
  * the arguments or of no kind. Each finding goes to diags with the place of its argument. */
 void optimizer_check(const char *name, struct diag_place where, struct yaml_node args, struct diags *diags);
-/* The same for clip_norm and clip_value, which stand beside name and args in `request`. */
-void optimizer_check_clipping(struct yaml_node request, struct diags *diags);
+/* A request written as a mapping: its keys and clipping; not which names and arguments there are. */
+void optimizer_check_request(struct yaml_node request, struct diags *diags);
+extern const struct param_table optimizer_clipping_table; /* clip_norm and clip_value, beside name and args */
 void optimizer_free(struct optimizer *optimizer);
 
 /* What a federated strategy adds to the gradient of each step: mu (w - anchor) + correction. */

@@ -247,13 +247,14 @@ static int write_metrics(const struct training *t, double duration_s, double mea
                   (json_int_t)t->mini_batches, "num_samples", (json_int_t)t->work.data.num_train, "measured_s",
                   work_number(measured_s), "pss_idle_kb", (json_int_t)t->pss_idle_kb, "pss_kb", (json_int_t)t->pss_kb);
 
-    if (metrics)
-        work_add_figures(metrics, &figures);
-    if (metrics && t->work.loss->counts_correct)
-        json_object_set_new(metrics, "square_loss", work_number(t->sums.squared_loss / (double)t->sums.predictions));
-    if (metrics && t->request->initial_loss)
-        json_object_set_new(metrics, "initial_loss", work_number(t->initial_loss));
-    *out = metrics ? json_dumps(metrics, JSON_COMPACT) : NULL;
+    int failed = work_add_figures(metrics, &figures);
+
+    if (t->work.loss->counts_correct)
+        failed |= json_object_set_new(metrics, "square_loss",
+                                      work_number(t->sums.squared_loss / (double)t->sums.predictions));
+    if (t->request->initial_loss)
+        failed |= json_object_set_new(metrics, "initial_loss", work_number(t->initial_loss));
+    *out = failed ? NULL : json_dumps(metrics, JSON_COMPACT);
     json_decref(metrics);
     return *out ? OK : FAIL(err, ERR_MEMORY, "out of memory for metrics");
 }

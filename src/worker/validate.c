@@ -59,9 +59,7 @@ static int write_metrics(const struct evaluation *result, char **out, struct err
 {
     json_t *metrics = json_pack("{s:I}", "num_samples", (json_int_t)result->num_items);
 
-    if (metrics)
-        work_add_figures(metrics, result);
-    *out = metrics ? json_dumps(metrics, JSON_COMPACT) : NULL;
+    *out = work_add_figures(metrics, result) == 0 ? json_dumps(metrics, JSON_COMPACT) : NULL;
     json_decref(metrics);
     return *out ? OK : FAIL(err, ERR_MEMORY, "out of memory for metrics");
 }

@@ -163,19 +163,19 @@ json_t *work_number(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
-static void add_if_known(json_t *metrics, const char *name, double value)
+static int add_if_known(json_t *metrics, const char *name, double value)
 {
-    if (!isnan(value))
-        json_object_set_new(metrics, name, work_number(value));
+    return isnan(value) ? 0 : json_object_set_new(metrics, name, work_number(value));
 }
 
-void work_add_figures(json_t *metrics, const struct evaluation *figures)
+int work_add_figures(json_t *metrics, const struct evaluation *figures)
 {
-    json_object_set_new(metrics, "loss", work_number(figures->loss));
-    json_object_set_new(metrics, "accuracy", work_number(figures->accuracy));
-    add_if_known(metrics, "perplexity", figures->perplexity);
-    add_if_known(metrics, "mae", figures->mae);
-    add_if_known(metrics, "mse", figures->mse);
+    int failed = json_object_set_new(metrics, "loss", work_number(figures->loss));
+
+    failed |= json_object_set_new(metrics, "accuracy", work_number(figures->accuracy));
+    failed |= add_if_known(metrics, "perplexity", figures->perplexity);
+    failed |= add_if_known(metrics, "mae", figures->mae);
+    return failed | add_if_known(metrics, "mse", figures->mse);
 }
 
 /* ---- training steps ---- */

@@ -57,8 +57,8 @@ int work_cancelled(struct error *err); /* returns ERR_CANCELLED with its sentenc
 /* A number for JSON; null where it is not finite, which JSON cannot say. */
 json_t *work_number(double value);
 
-/* Add loss and accuracy, and what else means something for this network: perplexity, mae, mse. */
-void work_add_figures(json_t *metrics, const struct evaluation *figures);
+/* Add loss and accuracy, and what else means something for this network: perplexity, mae, mse. Not 0: out of memory. */
+int work_add_figures(json_t *metrics, const struct evaluation *figures);
 
 /* Memory of training steps. */
 struct steps {

@@ -89,6 +89,30 @@ damage 'head["__metadata__"]["lr"] = "0.06"'
 expect 1 '^past the tolerance' verify models/LeNet5 "$work/damaged"
 damage 'body[at("final_head.fc3.bias"):at("final_head.fc3.bias") + 4] = struct.pack("<f", 3)'
 expect 1 'final weights .*final_head.fc3.bias' verify models/LeNet5 "$work/damaged"
+# Only what is known, or as PyTorch has it anyway, may stand in the metadata.
+damage 'head["__metadata__"].update(maximize="False", foreach="None", differentiable="False", dampening="0")'
+expect 0 '^within' verify models/LeNet5 "$work/damaged"
+damage 'head["__metadata__"].update(amsgrad="True", clip="3")'
+expect 2 'has `amsgrad: True`, `clip: 3`, which sgd does not know' verify models/LeNet5 "$work/damaged"
+damage 'head["__metadata__"]["clip_norm"] = "0.01"'
+expect 1 '^past the tolerance' verify models/LeNet5 "$work/damaged"
+damage 'head["__metadata__"]["clip_norm"] = "-1"'
+expect 2 'clip_norm. must be between' verify models/LeNet5 "$work/damaged"
+lenet=$vectors/layer_maxpool_2.safetensors
+damage 'head["__metadata__"].update(dilation="1", return_indices="False", stride="None")'
+expect 0 '^within' verify --layer "$work/damaged"
+damage 'head["__metadata__"]["dilation"] = "2"'
+expect 2 'has `dilation: 2`, which maxpool2d does not know' verify --layer "$work/damaged"
+lenet=$vectors/loss_crossentropy.safetensors
+damage 'head["__metadata__"].update(label_smoothing="0.0", weight="None")'
+expect 0 '^within' verify --layer "$work/damaged"
+damage 'head["__metadata__"].update(label_smoothing="0.1", reduction="sum")'
+expect 2 '`(label_smoothing: 0.1|reduction: sum)`, `.*which crossentropy does not know' verify --layer "$work/damaged"
+lenet=$vectors/loss_crossentropy_steps.safetensors
+damage 'head["input"]["shape"] = head["grad"]["shape"] = [3, 7, 4]'
+expect 2 '`target` is \[3, 4\], but labels must be \[3, 7\]: .*classes last' verify --layer "$work/damaged"
+lenet=$vectors/model_lenet5.safetensors
+
 for size in 0 7 100 20000 200000; do
     head -c $size $lenet >"$work/damaged"
     expect 2 'flosim model verify: ' verify models/LeNet5 "$work/damaged"

@@ -191,9 +191,10 @@ Test(tables, an_optimizer_is_a_name_or_a_name_with_arguments)
 {
     expect_findings(&session_config_table, SESSION_START "  optimizer: [adam]\n",
                     "5:14: `client_training_config.optimizer` must be a name, or {name: ..., args: {...}}");
-    expect_findings(
-        &session_config_table, SESSION_START "  optimizer: {name: sgd, arg: {}}\n",
-        "5:26: unknown key `arg` in `client_training_config.optimizer`; there are: name, args, clip_norm, clip_value");
+    expect_findings(&session_config_table, SESSION_START "  optimizer: {name: sgd, arg: {}}\n",
+                    "5:26: unknown key `arg`; did you mean `args`?");
+    expect_findings(&session_config_table, SESSION_START "  optimizer: {name: sgd, clip_norm: -1}\n",
+                    "5:37: `clip_norm` must be between 0 and 1000000000000, found `-1`");
 }
 
 Test(tables, arguments_are_mappings)

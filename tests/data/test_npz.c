@@ -187,6 +187,7 @@ Test(npz, what_cannot_be_read_is_refused_with_advice)
     struct image y = npy("<i8", "False", "(2,)", labels, 16), x = npy("<f4", "False", "(2, 2)", four, 16);
 
     expect_refusal(npy("<f4", "True", "(2, 2)", four, 16), y, "save numpy.ascontiguousarray(array) instead");
+    expect_refusal(npy(">f4", "False", "(2, 2)", four, 16), y, "the array's type '>f4' is not read; u1");
     expect_refusal(npy(">f4", "False", "(2, 2)", four, 16), y, "convert it with .astype");
     expect_refusal(npy("|O8", "False", "(2, 1)", four, 16), y, "is not read");
     expect_refusal(npy("<f4", "False", "(2, 3)", four, 16), y, "promises 6 values of 4 bytes, but 16 bytes follow");

@@ -24,7 +24,8 @@ static const char *name_of(const char *word)
 static void check_vector(const char *name, const struct vector *v, const struct loss_ops *loss)
 {
     const struct safetensors_tensor *input = vector_tensor(v, "input");
-    size_t N = (size_t)input->dims[0], O = (size_t)input->dims[1];
+    size_t O = input->num_dims > 1 ? (size_t)input->dims[input->num_dims - 1] : 1;
+    size_t N = input->bytes.size / sizeof(float) / O;
     float *y = vector_floats(v, "input"), *grad = vector_floats(v, "grad"), *value = vector_floats(v, "value");
     float *values = loss->wants_values ? vector_floats(v, "target") : NULL, *gy = malloc(N * O * sizeof *gy), mean;
     int32_t *labels = loss->wants_values ? NULL : vector_labels(v, "target");

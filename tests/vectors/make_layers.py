@@ -6,6 +6,7 @@ import struct
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 
 def write(name, tensors, metadata):
@@ -78,3 +79,41 @@ optimizer_record("adam_maximize", "adam", torch.optim.Adam, lr=0.05, weight_deca
 optimizer_record("adagrad_maximize", "adagrad", torch.optim.Adagrad, lr=0.1, weight_decay=0.1, maximize=True)
 optimizer_record("adadelta_maximize", "adadelta", torch.optim.Adadelta, lr=0.5, weight_decay=0.1, maximize=True)
 optimizer_record("rmsprop_maximize", "rmsprop", torch.optim.RMSprop, lr=0.05, weight_decay=0.1, maximize=True)
+
+
+def loss_record(name, kind, x, target, function):
+    x.requires_grad_()
+    value = function(x, target)
+    value.backward()
+    write("loss_" + name, {"input": x, "target": target, "value": value.reshape(1), "grad": x.grad}, {"reduction": "mean", "loss": kind})
+
+
+# Classes last, as networks give them; PyTorch wants them second.
+loss_record("crossentropy_steps", "crossentropy", torch.randn(3, 4, 7), torch.randint(0, 7, (3, 4)),
+            lambda x, target: F.cross_entropy(x.transpose(1, 2), target))
+loss_record("mse_image", "mse", torch.randn(2, 3, 4), torch.randn(2, 3, 4), F.mse_loss)
+loss_record("l1_flat", "l1", torch.randn(7), torch.randn(7), F.l1_loss)
+
+
+def model_record(name, model, x, y, clip_norm, clip_value, **arguments):
+    tensors = {"x": x, "y": y, **{"init." + key: value.clone() for key, value in model.state_dict().items()}}
+    optimizer, losses = torch.optim.SGD(model.parameters(), **arguments), []
+    for i in range(len(x)):
+        output = model(x[i])
+        tensors.setdefault("first_output", output)
+        loss = F.cross_entropy(output, y[i])
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+        nn.utils.clip_grad_value_(model.parameters(), clip_value)
+        optimizer.step()
+        losses.append(loss.item())
+    tensors["losses"] = torch.tensor(losses)
+    tensors.update({"final." + key: value for key, value in model.state_dict().items()})
+    write("model_" + name, tensors, {"optimizer": "sgd", "loss": "crossentropy", "clip_norm": str(clip_norm), "clip_value": str(clip_value),
+                                     **{key: str(value) for key, value in arguments.items()}})
+
+
+logistic = nn.Sequential()
+logistic.add_module("fc", nn.Linear(60, 10))
+model_record("logistic_clipped", logistic, torch.randn(4, 8, 60), torch.randint(0, 10, (4, 8)), 0.5, 0.04, lr=0.5, momentum=0.9)
