@@ -41,6 +41,7 @@ struct open {
     size_t fork;
     struct shape in, body;         /* of the fork's input; of what the layers gave */
     bool in_trained, body_trained; /* something on the way to it is trained */
+    bool in_known, body_known;
 };
 
 struct connector {
@@ -48,6 +49,7 @@ struct connector {
     struct layer_builder builder;
     struct shape shape; /* of the current activation */
     bool trained;       /* something on its way is trained */
+    bool known;         /* the shape is; what stands behind a broken layer is not looked at */
     struct open open[MODEL_MAX_DEPTH];
     int depth;
 };
@@ -55,9 +57,11 @@ struct connector {
 static int connect_layer(struct connector *c, struct entry *entry, struct node *node)
 {
     void *args = entry->args;
+    bool known = c->known;
     int status;
 
-    if (!entry->ops)
+    c->known = false;
+    if (!entry->ops || entry->broken || !known)
         return ERR_INVALID;
     entry->args = NULL;
     status = layer_new(entry->ops, entry->name, entry->place, args, &c->shape, &c->builder, &node->layer);
@@ -65,6 +69,7 @@ static int connect_layer(struct connector *c, struct entry *entry, struct node *
         return status;
     node->name = node->layer->name;
     c->shape = node->layer->out;
+    c->known = true;
     c->trained |= node->layer->trained;
     return OK;
 }
@@ -72,7 +77,8 @@ static int connect_layer(struct connector *c, struct entry *entry, struct node *
 static void open_residual(struct connector *c, struct node *node)
 {
     node->fork = (size_t)(node - c->model->nodes);
-    c->open[c->depth++] = (struct open){.fork = node->fork, .in = c->shape, .in_trained = c->trained};
+    c->open[c->depth++] =
+        (struct open){.fork = node->fork, .in = c->shape, .in_trained = c->trained, .in_known = c->known};
 }
 
 static void begin_shortcut(struct connector *c, struct node *node)
@@ -83,7 +89,9 @@ static void begin_shortcut(struct connector *c, struct node *node)
     node->branch = (size_t)(node - c->model->nodes);
     open->body = c->shape;
     open->body_trained = c->trained;
+    open->body_known = c->known;
     c->shape = open->in;
+    c->known = open->in_known;
     c->trained = open->in_trained;
 }
 
@@ -106,10 +114,18 @@ static int join_residual(struct connector *c, const struct entry *entry, struct 
         diag_error(c->builder.diags, entry->place, "out of memory");
         return ERR_MEMORY;
     }
+    if (!c->known || !open->body_known) { /* either says what the sum's shape must be */
+        c->shape = c->known ? c->shape : open->body;
+        c->known |= open->body_known;
+        return ERR_INVALID;
+    }
     if (shape_equal(c->shape.num_dims, c->shape.dims, open->body.num_dims, open->body.dims))
         return OK;
     shape_text(open->body.num_dims, open->body.dims, body);
     shape_text(c->shape.num_dims, c->shape.dims, shortcut);
+    c->known = false;
+    if (entry->broken)
+        return ERR_INVALID;
     diag_error(c->builder.diags, entry->place, "%s (residual): its layers give %s, but %s %s", entry->name, body,
                branch + 1 == node ? "its input, which is added to that, is" : "its shortcut gives", shortcut);
     return ERR_INVALID;
@@ -135,21 +151,37 @@ static int connect_entry(struct connector *c, struct entry *entry)
     return status;
 }
 
-/* Connect the entries as far as they are usable. */
+/* What every repetition of a group does wrong is told once. */
+static void mark_repetitions(struct entries *entries, size_t i)
+{
+    struct diag_place place = entries->items[i].place;
+
+    for (size_t k = i + 1; k < entries->n; k++)
+        entries->items[k].broken |=
+            entries->items[k].place.line == place.line && entries->items[k].place.column == place.column;
+}
+
+/* Connect the entries as far as they are usable; model->out stays empty where its shape is unknown. */
 static int connect(struct model *model, struct entries *entries, struct diags *diags)
 {
-    struct connector c = {.model = model, .builder = {&model->layout, diags, model->vocabulary}, .shape = model->in};
+    struct connector c = {
+        .model = model, .builder = {&model->layout, diags, model->vocabulary}, .shape = model->in, .known = true};
+    int status = OK;
 
     for (size_t i = 0; i < entries->n; i++) {
-        int status = connect_entry(&c, &entries->items[i]);
+        int one = connect_entry(&c, &entries->items[i]);
 
-        if (status != OK)
-            return status;
+        status = status ? status : one;
+        if (one != OK)
+            mark_repetitions(entries, i);
     }
+    if (c.known)
+        model->out = c.shape;
+    if (status != OK)
+        return status;
     for (size_t i = 0; i < model->num_nodes; i++)
         if (model->nodes[i].layer)
             layer_locate(model->nodes[i].layer, &model->layout);
-    model->out = c.shape;
     return OK;
 }
 
@@ -191,8 +223,8 @@ static int build(struct model *model, struct yaml_doc *doc, struct diags *diags)
 
     if (description.layers.doc)
         layers = read_layers(model, description.layers, input == OK, diags);
-    if (layers == OK)
-        layers = check_output(model, yaml_place(description.layers), diags);
+    if (check_output(model, yaml_place(description.layers), diags) != OK)
+        layers = ERR_INVALID;
     params_free(&description_table, &description);
     return keys ? keys : input ? input : layers;
 }

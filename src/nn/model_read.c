@@ -147,7 +147,7 @@ static void read_args(struct entry *entry, struct yaml_node node, struct diags *
         if (!yaml_is_null(node) && !(yaml_kind(node) == YAML_MAPPING && yaml_size(node) == 0)) {
             diag_error(diags, yaml_place(node), "%s takes no arguments: write `%s: {}`", entry->ops->name,
                        entry->ops->name);
-            entry->ops = NULL;
+            entry->broken = true;
         }
         return;
     }
@@ -159,7 +159,7 @@ static void read_args(struct entry *entry, struct yaml_node node, struct diags *
             diag_error(diags, entry->place, "out of memory");
         free(entry->args);
         entry->args = NULL;
-        entry->ops = NULL;
+        entry->broken = true;
     }
 }
 
@@ -304,6 +304,26 @@ static void read_list(struct reader *reader, const char *key, struct yaml_node l
         read_entry(reader, yaml_item(list, i), parent);
 }
 
+/* One name may stand for several layers where none of them has tensors. */
+static void check_names(struct entries *entries, struct diags *diags)
+{
+    for (size_t i = 1; i < entries->n; i++) {
+        struct entry *entry = &entries->items[i];
+
+        for (size_t k = 0; k < i && entry->kind == NODE_LAYER && entry->ops; k++) {
+            const struct entry *other = &entries->items[k];
+
+            if (other->kind != NODE_LAYER || !other->ops || strcmp(other->name, entry->name) != 0 ||
+                (!other->ops->init && !entry->ops->init))
+                continue;
+            diag_error(diags, entry->place, "`%s` is the name of two layers: %s and %s", entry->name, other->ops->name,
+                       entry->ops->name);
+            entry->broken = true;
+            break;
+        }
+    }
+}
+
 int entries_read(struct yaml_node layers, struct entries *entries, struct diags *diags)
 {
     struct reader reader = {.entries = entries, .diags = diags};
@@ -312,6 +332,7 @@ int entries_read(struct yaml_node layers, struct entries *entries, struct diags 
 
     *entries = (struct entries){0};
     read_list(&reader, "layers", layers, &top);
+    check_names(entries, diags);
     return diags_errors(diags) == errors ? OK : ERR_INVALID;
 }
 

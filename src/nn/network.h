@@ -51,6 +51,7 @@ struct entry {
     char name[LAYER_NAME_MAX];   /* the whole name: "layer1.0.conv1"; of a residual: "layer1.0" */
     struct diag_place place;
     void *args;
+    bool broken; /* told already, or by the repetition before: what it gives is unknown */
 };
 
 struct entries {

@@ -246,7 +246,8 @@ static const struct {
      {"at most 2048 layers"}},
     {"input: [4]\nlayers: [{block: {repeat: 3, layers: [{linear: {out: 4, bais: 1}}]}}, {linear: {ouch: 1}}]\n",
      {"bais", "ouch"}},
-    {"input: [4]\nlayers: [a: {block: {layers: [b: {linear: {out: 4}}, b: {linear: {out: 4}}]}}]\n", {"a.b.weight"}},
+    {"input: [4]\nlayers: [a: {block: {layers: [b: {linear: {out: 4}}, b: {linear: {out: 4}}]}}]\n",
+     {"`a.b` is the name of two layers"}},
 };
 
 Test(graph, mistakes_are_named)

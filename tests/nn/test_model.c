@@ -45,7 +45,8 @@ static const struct mistake mistakes[] = {
     {"input: [4]\nlayers: [{linear: {ouch: 3}}]\n", {"model.yaml:2:20:", "out"}},
     {"input: [4]\nlayers: [{linear: {out: 0}}]\n", {"model.yaml:2:", "out"}},
     {"input: [4]\nlayers: [\"a b\": {relu: {}}]\n", {"model.yaml:2:", "name"}},
-    {"input: [4]\nlayers:\n  - fc: {linear: {out: 3}}\n  - fc: {linear: {out: 3}}\n", {"model.yaml:4:", "fc.weight"}},
+    {"input: [4]\nlayers:\n  - fc: {linear: {out: 3}}\n  - fc: {linear: {out: 3}}\n",
+     {"model.yaml:4:", "`fc` is the name of two layers"}},
     {"input: [1, 32, 32]\nlayers:\n  - fc1: {linear: {out: 3}}\n", {"model.yaml:3:5:", "fc1 (linear)", "[1, 32, 32]"}},
     {"input: [10]\nlayers:\n  - conv1: {conv2d: {out: 3, kernel: 3}}\n", {"conv1 (conv2d)", "[C, H, W]", "[10]"}},
     {"input: [2, 3, 3]\nlayers:\n  - conv1: {conv2d: {out: 3, kernel: 5}}\n", {"conv1 (conv2d)", "5 x 5", "[2, 3, 3]"}},
@@ -180,6 +181,23 @@ Test(model, an_unknown_key_hides_nothing)
                             "model.yaml:5:15: flatten takes no arguments: write `flatten: {}`\n"
                             "model.yaml:6:14: `out` is missing\n"
                             "model.yaml:6:15: unknown key `outt`; did you mean `out`?");
+    free(found);
+}
+
+/* A broken layer hides neither the other way of its residual nor what stands behind the sum. */
+Test(model, shapes_are_held_against_each_other_as_far_as_they_are_known)
+{
+    char *found = complaints("input: [3, 8, 8]\nlayers:\n"
+                             "  - r: {residual: {repeat: 3, layers: [{conv2d: {out: 3, kernel: 9}}]}}\n"
+                             "  - mp: {maxpool2d: {kernel: 40}}\n  - fc: {linear: {out: 3}}\n"
+                             "  - fc: {linear: {out: 4}}\n",
+                             NULL);
+
+    cr_expect(strstr(found, "r.0.0 (conv2d)"), "%s", found);
+    cr_expect_null(strstr(found, "r.1.0 (conv2d)"), "told once: %s", found);
+    cr_expect(strstr(found, "model.yaml:4:5: mp (maxpool2d): a window of 40 x 40"), "%s", found);
+    cr_expect(strstr(found, "model.yaml:6:5: `fc` is the name of two layers: linear and linear"), "%s", found);
+    cr_expect_null(strstr(found, "fc (linear)"), "nothing of what mp would give: %s", found);
     free(found);
 }
 
