@@ -55,10 +55,10 @@ static json_t *round_json(struct session *session, const struct new_model *model
 {
     const struct round_counts *counts = &session->counts;
     json_t *json =
-        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "dropped", (json_int_t)counts->dropped, "round",
-                  (json_int_t)session->version, "selected", (json_int_t)counts->selected, "merged",
-                  (json_int_t)counts->merged, "refused", (json_int_t)counts->refused, "failed",
-                  (json_int_t)counts->failed, "clients_active", (json_int_t)roster_num_active(session->env.roster),
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "round", (json_int_t)session->version, "selected",
+                  (json_int_t)counts->selected, "merged", (json_int_t)counts->merged, "refused",
+                  (json_int_t)counts->refused, "failed", (json_int_t)counts->failed, "dropped",
+                  (json_int_t)counts->dropped, "clients_active", (json_int_t)roster_num_active(session->env.roster),
                   "bytes_down", (json_int_t)counts->bytes_down, "bytes_up", (json_int_t)counts->bytes_up);
 
     if (!json)
