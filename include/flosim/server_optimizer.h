@@ -119,8 +119,14 @@ static inline int flosim_adaptive_restore(void *state)
         .name = #field, .type = FLOSIM_DOUBLE, .offset = offsetof(struct flosim_adaptive_args, field),                 \
         .fallback = value, .max = largest, .flags = FLOSIM_OURS, .help = text                                          \
     }
-#define FLOSIM_ETA_ROW(value)   FLOSIM_ADAPTIVE_ROW(eta, value, 1000, "Learning rate of the server.")
-#define FLOSIM_TAU_ROW          FLOSIM_ADAPTIVE_ROW(tau, "0.001", 1000, "Added to the root: the smaller, the more adaptive.")
+#define FLOSIM_ETA_ROW(value) FLOSIM_ADAPTIVE_ROW(eta, value, 1000, "Learning rate of the server.")
+/* Not 0: a weight that does not move would be 0 / 0. */
+#define FLOSIM_TAU_ROW                                                                                                 \
+    {                                                                                                                  \
+        .name = "tau", .type = FLOSIM_DOUBLE, .offset = offsetof(struct flosim_adaptive_args, tau),                    \
+        .fallback = "0.001", .min = 1e-12, .max = 1000, .flags = FLOSIM_OURS,                                          \
+        .help = "Added to the root: the smaller, the more adaptive."                                                   \
+    }
 #define FLOSIM_BETA1_ROW(value) FLOSIM_ADAPTIVE_ROW(beta1, value, 0.999999, "Momentum of the mean change.")
 #define FLOSIM_BETA2_ROW        FLOSIM_ADAPTIVE_ROW(beta2, "0.99", 0.999999, "Momentum of its square.")
 

@@ -101,7 +101,8 @@ struct flosim_training {
     int64_t num_epochs, batch_size, num_rounds;
     double learning_rate; /* before any schedule */
     const char *optimizer;
-    double momentum; /* of sgd; 0 for the others */
+    double momentum, dampening; /* of sgd; 0 for the others */
+    int nesterov;
 };
 
 struct flosim_host {
@@ -189,7 +190,8 @@ struct flosim_choice {
     /* Of the cohorts chosen now: */
     size_t enough;   /* so many updates end the round, the other clients are let go; 0: it waits for everybody chosen */
     size_t at_least; /* the round is not over with fewer than these held, though nobody trains any more: more clients
-                        will be chosen for it; 0: it ends with what there is */
+                        will be chosen for it, and once nobody is chosen it ends with what is held; 0: it ends with what
+                        there is */
 };
 
 struct flosim_result { /* what came of one client's work */
@@ -205,6 +207,7 @@ enum flosim_selector_flags {
     FLOSIM_SELECTS_WHILE_TRAINING = 1,
     FLOSIM_USES_LATENCY = 2, /* needs seconds_per_batch of the training model: refused without a benchmark of it */
     FLOSIM_USES_LABELS = 4,
+    FLOSIM_CHOOSES_COHORTS = 8, /* each cohort has synchronous rounds of its own */
 };
 
 struct flosim_selector_ops {

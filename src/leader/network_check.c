@@ -70,3 +70,8 @@ void network_check_training(const struct session_config *config, const struct se
     check_loss(config, ctx, where, diags);
     check_optimizer(config, diags);
 }
+
+const struct layout *network_layout(const struct model *network)
+{
+    return model_layout(network);
+}

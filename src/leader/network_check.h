@@ -8,4 +8,7 @@
 void network_check_training(const struct session_config *config, const struct session_check_context *ctx,
                             struct diag_place where, struct diags *diags);
 
+/* The tensors of a network; borrowed. */
+const struct layout *network_layout(const struct model *network);
+
 #endif

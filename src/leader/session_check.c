@@ -133,6 +133,8 @@ int session_parts_find(struct session_config *config, struct diag_place where, c
         find_model(config, ctx, where, out, diags);
     check_bench_model(config, ctx, where, diags);
     check_validation_data(config, ctx, where, diags);
+    if (diags_errors(diags) == errors && out->network && out->strategies.selector)
+        session_strategies_try(config, ctx, where, &out->strategies, network_layout(out->network), diags);
     if (diags_errors(diags) == errors)
         return OK;
     session_parts_fini(out);

@@ -24,26 +24,6 @@ static int open_stores(struct session *session, struct error *err)
 }
 
 /* `own_rate` is set where the optimizer's arguments say lr: the worker then takes that and not the request's. */
-static void describe_training(const struct session_config *config, struct flosim_training *out, double *own_rate)
-{
-    struct yaml_node node = config->client_training_config.optimizer;
-    const char *name = yaml_text(yaml_kind(node) == YAML_MAPPING ? yaml_get(node, "name") : node);
-    const char *momentum = yaml_text(yaml_get(yaml_get(node, "args"), "momentum"));
-    const char *rate = yaml_text(yaml_get(yaml_get(node, "args"), "lr"));
-
-    *out = (struct flosim_training){
-        .num_epochs = config->client_training_config.epochs,
-        .batch_size = config->client_training_config.batch_size,
-        .num_rounds = config->server_training_config.num_training_rounds,
-        .learning_rate = config->client_training_config.learning_rate,
-        .optimizer = name ? name : "adam",
-    };
-    if (momentum && strcmp(out->optimizer, "sgd") == 0)
-        param_parse_scalar(PARAM_DOUBLE, momentum, &out->momentum, NULL); /* checked with the session */
-    if (rate && param_parse_scalar(PARAM_DOUBLE, rate, own_rate, NULL) == OK && *own_rate > 0)
-        out->learning_rate = *own_rate;
-}
-
 /* The strategies take their arguments out of the setup. */
 static int open_strategies(struct session *session, struct error *err)
 {
@@ -54,7 +34,7 @@ static int open_strategies(struct session *session, struct error *err)
                                  compute->selection_store};
     int status;
 
-    describe_training(&session->setup->config, &compute->training, &compute->own_rate);
+    session_describe_training(&session->setup->config, &compute->training, &compute->own_rate);
     status = selector_init(&compute->selector, named->selector, named->selector_args, &base, err);
 
     named->selector_args = NULL;

@@ -198,6 +198,7 @@ struct session {
     struct session_ledger ledger;
     struct round_counts counts;
     int lost_in_a_row;
+    size_t fruitless; /* answers in a row of which none was merged */
     json_t *rounds;
 };
 
@@ -274,6 +275,7 @@ void session_compute_fini(struct session *session);
 int session_compute_adopt(struct session *session, struct new_model *out, struct error *err);
 
 /* session_round.c */
+bool session_timed_out(const struct session *session);
 void session_round_finished(struct session *session, struct new_model *model);
 void session_round_lost(struct session *session, const char *why);
 

@@ -325,6 +325,7 @@ static void count_training(struct session_job *job)
     session->counts.bytes_up += job->bytes_up;
     tally->bytes_down += job->bytes_down;
     tally->bytes_up += job->bytes_up;
+    session->fruitless = fate == MERGED || fate == DROPPED ? 0 : session->fruitless + 1;
     if (fate == MERGED) {
         keep_figures(tally, job);
         note_update(job);
@@ -370,6 +371,13 @@ static bool is_unable(const struct session_job *job)
            (extras->proximal_mu > 0 || extras->correction || extras->wants_initial_loss);
 }
 
+/* Where somebody always trains no round is ever lost: this is their bound. */
+static bool is_hopeless(const struct session *session)
+{
+    return (session->setup->strategies.selector->flags & FLOSIM_SELECTS_WHILE_TRAINING) &&
+           session->fruitless > MAX_LOST_IN_A_ROW * roster_size(session->env.roster);
+}
+
 static void training_over(struct session_job *job)
 {
     struct session *session = job->session;
@@ -387,6 +395,9 @@ static void training_over(struct session_job *job)
     }
     if (job->result == MERGE_BROKEN || is_unable(job))
         session_end(session, SESSION_FAILED, "%s", job->error.message);
+    else if (is_hopeless(session))
+        session_end(session, SESSION_FAILED, "%zu answers in a row failed or were refused; the last: %s",
+                    session->fruitless, job->error.message);
     else if (model.image)
         session_round_finished(session, &model);
     else if (job->result == MERGE_TOO_FEW)

@@ -175,7 +175,7 @@ static void next_counts(struct session *session)
     session->counts = (struct round_counts){.began_ns = session_now_ns(session)};
 }
 
-static bool timed_out(const struct session *session)
+bool session_timed_out(const struct session *session)
 {
     double limit_s = session->setup->config.server_training_config.global_timeout_duration_s;
 
@@ -184,11 +184,7 @@ static bool timed_out(const struct session *session)
 
 static void go_on(struct session *session)
 {
-    if (timed_out(session))
-        session_end(session, SESSION_FINISHED, "global_timeout_duration_s of %.0f s is over",
-                    session->setup->config.server_training_config.global_timeout_duration_s);
-    else
-        session_ask(session);
+    session_ask(session);
 }
 
 static void end_as_told(struct session *session)

@@ -15,6 +15,7 @@ struct asking {
     struct flosim_choice choice;
     struct job_extras *extras; /* [K]; NULL where the aggregator wants none */
     uint32_t number;           /* the session's how-manieth selection */
+    struct new_model model;    /* of a round that ended because nobody was chosen for the rest of it */
     int status;
     struct error error;
 };
@@ -26,6 +27,7 @@ static void free_asking(struct asking *asking)
     for (size_t i = 0; asking->extras && i < asking->selection.num_clients; i++)
         blob_unref(asking->extras[i].correction);
     free(asking->extras);
+    blob_unref(asking->model.image);
     free(asking->clients);
     free(asking->who);
     free(asking->choice.action);
@@ -62,7 +64,8 @@ static void describe(struct session *session, struct roster_client *client, stru
 {
     const struct dataset_advert *dataset = roster_dataset(client, session_dataset(session));
     const struct client_tally *tally = session_tally(session, client);
-    bool selectable = !client->busy && !roster_obstacle(client, session_dataset(session));
+    bool has_items = !dataset || dataset->num_items > 0;
+    bool selectable = has_items && !client->busy && !roster_obstacle(client, session_dataset(session));
 
     *out = (struct flosim_client){
         .id = client->id,
@@ -180,6 +183,36 @@ static int prepare_clients(struct asking *asking)
     return status;
 }
 
+static bool nobody_is_chosen(const struct asking *asking)
+{
+    for (size_t i = 0; i < asking->selection.num_clients; i++)
+        if (asking->choice.action[i] != FLOSIM_IDLE)
+            return false;
+    return true;
+}
+
+/* A round that waited for more updates (at_least) gets no more: it ends with what is held. */
+static int end_round(struct asking *asking)
+{
+    struct session_compute *compute = &asking->session->compute;
+    struct aggregator *aggregator = &compute->aggregator;
+    struct flosim_round round = {.size = sizeof round,
+                                 .version = compute->version,
+                                 .global = compute->global,
+                                 .num_cohorts = 1,
+                                 .complete = 1,
+                                 .num_wanted = compute->cohorts[0].held,
+                                 .num_clients = asking->selection.num_clients};
+    int status = aggregator->ops->on_failure(aggregator->state, "", &round, compute->next);
+
+    if (status < 0)
+        return strategy_error(&aggregator->host, status, &asking->error);
+    if (status != FLOSIM_READY)
+        return OK;
+    compute->cohorts[0].held = 0;
+    return session_compute_adopt(asking->session, &asking->model, &asking->error);
+}
+
 static void run_selector(struct executor_task *task)
 {
     struct asking *asking = CONTAINER_OF(task, struct asking, task);
@@ -194,6 +227,11 @@ static void run_selector(struct executor_task *task)
     asking->status = check_choice(asking);
     if (asking->status != OK)
         return;
+    if (nobody_is_chosen(asking) && compute->cohorts[0].at_least > 0 && compute->cohorts[0].held > 0 &&
+        asking->selection.num_training == 0 && asking->selection.num_validating == 0) {
+        asking->status = end_round(asking);
+        return;
+    }
     session_cohorts_chosen(compute, &asking->choice, asking->selection.num_clients, asking->number);
     asking->status = prepare_clients(asking);
 }
@@ -315,12 +353,22 @@ static void selected(struct asking *asking)
         session_end(session, SESSION_FINISHED, "%s", asking->error.message);
     } else if (chosen < 0) {
         session_end(session, SESSION_FAILED, "no memory for a selection");
+    } else if (asking->model.image) {
+        session->asking = false;
+        session->held = 0;
+        session_round_finished(session, &asking->model);
+        asking->model.image = NULL;
     } else if (chosen == 0) {
         nobody_chosen(session);
     } else {
         loop_timer_cancel(session->env.loop, &session->wait_timer);
         session->attempt++;
         session->selections = asking->number;
+        if (json_array_size(ids) == 0) { /* to validate only: the round itself is still to come */
+            begin_jobs(session);
+            json_decref(ids);
+            return;
+        }
         session_emit(session, "selected",
                      json_pack("{s:I, s:O, s:i}", "round", (json_int_t)session->version + 1, "clients", ids, "attempt",
                                (int)session->attempt));
@@ -364,6 +412,11 @@ void session_ask(struct session *session)
     /* A control point in hand comes back here when it is passed. */
     if (session->asking || session->control.name || (session->training > 0 && !while_training))
         return;
+    if (session_timed_out(session)) {
+        session_end(session, SESSION_FINISHED, "global_timeout_duration_s of %.0f s is over",
+                    session->setup->config.server_training_config.global_timeout_duration_s);
+        return;
+    }
     if (session->stop_after_round) {
         session_end(session, SESSION_STOPPED, "%s", session->stop_reason);
         return;

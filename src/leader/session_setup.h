@@ -48,6 +48,14 @@ int session_strategies_read(const struct session_config *config, const struct se
 /* After fini of what was made with them. */
 void session_strategies_fini(struct session_strategies *strategies);
 
+/* How clients train, for the strategies. `own_rate` (may be NULL) is set where the optimizer's own `lr` rules. */
+void session_describe_training(const struct session_config *config, struct flosim_training *out, double *own_rate);
+
+/* Whether each strategy can begin on this network: what only its init can tell. Findings go to diags. */
+void session_strategies_try(const struct session_config *config, const struct session_check_context *context,
+                            struct diag_place where, const struct session_strategies *strategies,
+                            const struct layout *layout, struct diags *diags);
+
 /* What a session names, found and read. */
 struct session_parts {
     struct session_strategies strategies;

@@ -171,6 +171,12 @@ static void check_together(struct reading *reading, const struct session_strateg
                    "aggregator `%s` holds updates while others train, but client_selection `%s` waits until a round is "
                    "over: choose an asynchronous selection (fedasync)",
                    out->aggregator->name, out->selector->name);
+    if ((out->aggregator->flags & FLOSIM_USES_COHORTS) && (out->selector->flags & FLOSIM_SELECTS_WHILE_TRAINING) &&
+        !(out->selector->flags & FLOSIM_CHOOSES_COHORTS))
+        diag_error(reading->diags, place_of(reading, "client_selection"),
+                   "aggregator `%s` waits for the rounds of tiers, which client_selection `%s` does not make: choose "
+                   "fedat, or a synchronous selection",
+                   out->aggregator->name, out->selector->name);
     check_round_rules(reading, out);
     if ((out->selector->flags & FLOSIM_USES_LATENCY) && config->benchmark_config.skip_benchmark)
         diag_error(reading->diags, place_of(reading, "client_selection"),
@@ -211,4 +217,58 @@ void session_strategies_fini(struct session_strategies *strategies)
     for (size_t i = 0; i < strategies->num_plugins; i++)
         plugin_unload(strategies->plugins[i]);
     *strategies = (struct session_strategies){0};
+}
+
+/* ---- what only init can tell ---- */
+
+void session_describe_training(const struct session_config *config, struct flosim_training *out, double *own_rate)
+{
+    struct yaml_node node = config->client_training_config.optimizer;
+    struct yaml_node args = yaml_get(node, "args");
+    const char *name = yaml_text(yaml_kind(node) == YAML_MAPPING ? yaml_get(node, "name") : node);
+    const char *momentum = yaml_text(yaml_get(args, "momentum")), *dampening = yaml_text(yaml_get(args, "dampening"));
+    const char *nesterov = yaml_text(yaml_get(args, "nesterov")), *rate = yaml_text(yaml_get(args, "lr"));
+    bool flag = false;
+    double own;
+
+    *out = (struct flosim_training){
+        .num_epochs = config->client_training_config.epochs,
+        .batch_size = config->client_training_config.batch_size,
+        .num_rounds = config->server_training_config.num_training_rounds,
+        .learning_rate = config->client_training_config.learning_rate,
+        .optimizer = name ? name : "adam",
+    };
+    if (rate && param_parse_scalar(PARAM_DOUBLE, rate, &own, NULL) == OK && own > 0) {
+        out->learning_rate = own;
+        if (own_rate)
+            *own_rate = own;
+    }
+    if (strcmp(out->optimizer, "sgd") != 0)
+        return;
+    if (momentum) /* all are checked with the session */
+        param_parse_scalar(PARAM_DOUBLE, momentum, &out->momentum, NULL);
+    if (dampening)
+        param_parse_scalar(PARAM_DOUBLE, dampening, &out->dampening, NULL);
+    if (nesterov && param_parse_scalar(PARAM_BOOL, nesterov, &flag, NULL) == OK)
+        out->nesterov = flag;
+}
+
+void session_strategies_try(const struct session_config *config, const struct session_check_context *context,
+                            struct diag_place where, const struct session_strategies *strategies,
+                            const struct layout *layout, struct diags *diags)
+{
+    struct flosim_training training;
+    struct strategy_base base = {
+        .layout = layout, .training = &training, .seed = (uint64_t)config->session_config.seed};
+    struct error err = ERROR_INIT;
+
+    session_describe_training(config, &training, NULL);
+    if (selector_try(strategies->selector, strategies->selector_args, &base, &err) != OK)
+        diag_error(diags, session_place(context, "session_config", "client_selection", where), "%s", err.message);
+    if (aggregator_try(strategies->aggregator, strategies->aggregator_args, &base, &err) != OK)
+        diag_error(diags, session_place(context, "session_config", "aggregator", where), "%s", err.message);
+    for (size_t i = 0; i < strategies->num_terminations; i++)
+        if (termination_try(strategies->terminations[i], strategies->termination_args[i], &base, &err) != OK)
+            diag_error(diags, session_place(context, "session_config", "termination_condition", where), "%s",
+                       err.message);
 }

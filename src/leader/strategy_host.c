@@ -187,12 +187,12 @@ static void host_fini(struct strategy_host *host)
 
 /* init and fini are the same text for each kind; only the types differ. */
 #define DEFINE_KIND(kind, ops_type, word)                                                                              \
-    int kind##_init(struct kind *self, const struct ops_type *ops, struct strategy_args *args,                         \
-                    const struct strategy_base *base, struct error *err)                                               \
+    static int kind##_begin(struct kind *self, const struct ops_type *ops, const struct strategy_args *args,           \
+                            const struct strategy_base *base, struct error *err)                                       \
     {                                                                                                                  \
         int status;                                                                                                    \
                                                                                                                        \
-        *self = (struct kind){.args = args};                                                                           \
+        *self = (struct kind){0};                                                                                      \
         status = prepare(&self->host, &self->state, ops->state_size, word, ops->name, base, err);                      \
         if (status == OK) {                                                                                            \
             status = ops->init(self->state, strategy_args_values(args), &self->host.services);                         \
@@ -201,8 +201,27 @@ static void host_fini(struct strategy_host *host)
             else                                                                                                       \
                 strategy_error(&self->host, status, err);                                                              \
         }                                                                                                              \
+        return status;                                                                                                 \
+    }                                                                                                                  \
+                                                                                                                       \
+    int kind##_init(struct kind *self, const struct ops_type *ops, struct strategy_args *args,                         \
+                    const struct strategy_base *base, struct error *err)                                               \
+    {                                                                                                                  \
+        int status = kind##_begin(self, ops, args, base, err);                                                         \
+                                                                                                                       \
+        self->args = args;                                                                                             \
         if (status != OK)                                                                                              \
             kind##_fini(self);                                                                                         \
+        return status;                                                                                                 \
+    }                                                                                                                  \
+                                                                                                                       \
+    int kind##_try(const struct ops_type *ops, const struct strategy_args *args, const struct strategy_base *base,     \
+                   struct error *err)                                                                                  \
+    {                                                                                                                  \
+        struct kind self;                                                                                              \
+        int status = kind##_begin(&self, ops, args, base, err);                                                        \
+                                                                                                                       \
+        kind##_fini(&self);                                                                                            \
         return status;                                                                                                 \
     }                                                                                                                  \
                                                                                                                        \

@@ -56,6 +56,14 @@ int aggregator_init(struct aggregator *self, const struct flosim_aggregator_ops 
                     const struct strategy_base *base, struct error *err);
 int termination_init(struct termination *self, const struct flosim_termination_ops *ops, struct strategy_args *args,
                      const struct strategy_base *base, struct error *err);
+
+/* Whether init would take these arguments (borrowed) for this session; `base` has no store. Any thread. */
+int selector_try(const struct flosim_selector_ops *ops, const struct strategy_args *args,
+                 const struct strategy_base *base, struct error *err);
+int aggregator_try(const struct flosim_aggregator_ops *ops, const struct strategy_args *args,
+                   const struct strategy_base *base, struct error *err);
+int termination_try(const struct flosim_termination_ops *ops, const struct strategy_args *args,
+                    const struct strategy_base *base, struct error *err);
 void selector_fini(struct selector *self);
 void aggregator_fini(struct aggregator *self);
 void termination_fini(struct termination *self);

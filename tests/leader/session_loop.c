@@ -474,6 +474,44 @@ static void too_few_for_the_rule(void)
     world_fini(&never);
 }
 
+/* Nobody is left to replace those who failed: the round ends with what came, each client counted once. */
+static void a_reliable_round_ends_with_what_came(void)
+{
+    struct wish wish = plain;
+    struct world world;
+
+    wish.selection = "reliable_fedavg";
+    wish.fraction = "1";
+    wish.rounds = 2;
+    world_init(&world, 6);
+    world.clients[1].behaviour = DIES;
+    world.clients[4].behaviour = DIES;
+    run(&world, &wish, false);
+    CHECK(world.status == SESSION_FINISHED && rounds_done(&world) == 2);
+    CHECK(world.ledger.merged == 8 && world.ledger.failed == 2 && world.ledger.lost_rounds == 0);
+    for (size_t i = 0; i < 6; i++)
+        CHECK(world.clients[i].trainings == (i == 1 || i == 4 ? 1 : 2));
+    world_fini(&world);
+}
+
+/* Where somebody always trains no round is lost, however bad the answers are. */
+static void a_hopeless_asynchronous_session_ends(void)
+{
+    struct wish wish = plain;
+    struct world world;
+
+    wish.aggregator = wish.selection = "fedasync";
+    wish.fraction = "1";
+    world_init(&world, 4);
+    world.asynchronous = true;
+    for (size_t i = 0; i < 4; i++)
+        world.clients[i].behaviour = SENDS_NAN;
+    run(&world, &wish, false);
+    CHECK(world.status == SESSION_FAILED && strstr(world.reason, "in a row"));
+    CHECK(world.ledger.refused > 20 && world.ledger.refused < 40);
+    world_fini(&world);
+}
+
 static void a_round_has_its_deadline(void)
 {
     struct wish wish = plain;
@@ -878,6 +916,8 @@ int main(void)
     quorum_is_kept();
     too_few_for_the_rule();
     a_round_has_its_deadline();
+    a_reliable_round_ends_with_what_came();
+    a_hopeless_asynchronous_session_ends();
     strategies_ask_clients_for_more();
     an_unable_client_ends_the_session();
     a_loss_that_is_no_number_is_null();

@@ -295,9 +295,12 @@ Test(selections, reliable_fedavg_fills_up_the_round)
     cr_assert_eq(life.choice.at_least, 8);
     cr_assert_eq(life_count(&life, FLOSIM_TRAIN), 1);
     cr_assert(life.action[18] == FLOSIM_TRAIN || life.action[19] == FLOSIM_TRAIN);
-    life.selection.num_held = 9; /* more than the clients that are left could ask for: one more ends the round */
+    life.selection.num_held = 9; /* more than the clients that are left could ask for: nobody, which ends the round */
     life_ask(&life);
-    cr_assert_eq(life.choice.at_least, 10);
-    cr_assert_eq(life_count(&life, FLOSIM_TRAIN), 1);
+    cr_assert_eq(life_count(&life, FLOSIM_TRAIN), 0);
+    life.selection.num_held = 7;
+    life.selection.attempt = 5; /* nobody else can give to it, it seems */
+    life_ask(&life);
+    cr_assert_eq(life_count(&life, FLOSIM_TRAIN), 0);
     life_fini(&life);
 }

@@ -20,6 +20,9 @@ static int init(void *state, const void *args, const struct flosim_host *host)
     struct state *self = state;
 
     self->args = args;
+    if (host->training->nesterov || host->training->dampening != 0)
+        return host->explain(host, FLOSIM_INVALID,
+                             "fednova knows what steps of plain momentum weigh, not nesterov or dampening");
     if (strcmp(host->training->optimizer, "sgd") != 0)
         return host->explain(host, FLOSIM_INVALID,
                              "fednova knows what a local step weighs only for optimizer sgd, not for %s",
@@ -74,7 +77,7 @@ static const struct flosim_param rows[] = {
      .offset = offsetof(struct args, mu),
      .fallback = "0",
      .max = 1e5,
-     .flags = FLOSIM_OURS | FLOSIM_ASKS_CLIENTS,
+     .flags = FLOSIM_OURS,
      .help = "Weight of a proximal term in the clients' objective; 0: none."},
 };
 

@@ -51,7 +51,7 @@ static const struct flosim_param rows[] = {
      .offset = offsetof(struct args, mu),
      .fallback = "0.01",
      .max = 1e5,
-     .flags = FLOSIM_OURS | FLOSIM_ASKS_CLIENTS,
+     .flags = FLOSIM_OURS,
      .help = "Weight of the proximal term; 0 is FedAvg."},
     FLOSIM_DROP_PARTIAL_ROW(struct args, drop_partial),
 };

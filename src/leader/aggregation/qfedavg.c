@@ -67,6 +67,11 @@ static int on_update(void *state, const struct flosim_update *update, const stru
         return host->explain(host, FLOSIM_INVALID, "qfedavg needs the initial loss, which it does not tell");
     loss += 1e-10; /* a loss of 0 has no power below 0 */
     factor = pow(loss, q);
+    if (!(factor > 1e-9 && factor < 1e9))
+        return host->explain(host, FLOSIM_TOO_LARGE,
+                             "its loss of %g to the power q = %g leaves the range of exact sums; "
+                             "take a smaller q",
+                             loss, q);
     h = factor +
         q * pow(loss, q - 1) * self->lipschitz * square_distance(update->weights, round->global, host->num_parameters);
     status = flosim_average_add_change(&self->average, update, round->global, factor, h);
@@ -85,14 +90,14 @@ static const struct flosim_param rows[] = {
      .offset = offsetof(struct args, q),
      .fallback = "1",
      .max = 20,
-     .flags = FLOSIM_OURS | FLOSIM_ASKS_CLIENTS,
+     .flags = FLOSIM_OURS,
      .help = "How much fairness: 0 counts all clients alike, larger values favour those with a large loss."},
     {.name = "lipschitz",
      .type = FLOSIM_DOUBLE,
      .offset = offsetof(struct args, lipschitz),
      .fallback = "0",
      .max = 1e5,
-     .flags = FLOSIM_OURS | FLOSIM_ASKS_CLIENTS,
+     .flags = FLOSIM_OURS,
      .help = "L, how fast gradients change; 0 takes 1 / learning rate of the clients."},
 };
 

@@ -142,6 +142,9 @@ static int init(void *state, const void *args, const struct flosim_host *host)
     struct state *self = state;
 
     self->args = args;
+    if (host->training->nesterov || host->training->dampening != 0)
+        return host->explain(host, FLOSIM_INVALID,
+                             "scaffold knows what steps of plain momentum weigh, not nesterov or dampening");
     if (strcmp(host->training->optimizer, "sgd") == 0)
         return allocate(self, host);
     return host->explain(host, FLOSIM_INVALID, "scaffold corrects gradients of optimizer sgd only, not of %s",
@@ -341,13 +344,13 @@ static const struct flosim_param rows[] = {
      .offset = offsetof(struct args, server_learning_rate),
      .fallback = "1",
      .max = 1000,
-     .flags = FLOSIM_OURS | FLOSIM_ASKS_CLIENTS,
+     .flags = FLOSIM_OURS,
      .help = "Scales the server's step; 1 is the mean of the clients' models."},
     {.name = "weighted",
      .type = FLOSIM_BOOL,
      .offset = offsetof(struct args, weighted),
      .fallback = "false",
-     .flags = FLOSIM_OURS | FLOSIM_ASKS_CLIENTS,
+     .flags = FLOSIM_OURS,
      .help = "Weigh clients' models by their samples, as NIID-Bench does; false counts each alike, as the paper does."},
 };
 

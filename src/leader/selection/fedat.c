@@ -193,7 +193,7 @@ const struct flosim_selector_ops flosim_selection_fedat = {
             "takes so many random clients each time.",
     .params = &params,
     .state_size = sizeof(struct state),
-    .flags = FLOSIM_SELECTS_WHILE_TRAINING | FLOSIM_USES_LATENCY,
+    .flags = FLOSIM_SELECTS_WHILE_TRAINING | FLOSIM_USES_LATENCY | FLOSIM_CHOOSES_COHORTS,
     .init = init,
     .select = choose,
     .save = save,

@@ -5,7 +5,7 @@ struct args {
     double client_fraction;
 };
 
-/* After so many selections of a round whoever has not given to it probably cannot: others are as welcome. */
+/* After so many selections of a round whoever has not given to it probably cannot: it ends with what it has. */
 enum { PATIENCE = 5 };
 
 /* Fills newcomers [K]; returns how many of them can be chosen. */
@@ -14,7 +14,7 @@ static size_t mark_newcomers(const struct flosim_selection *selection, unsigned 
     size_t n = 0;
 
     for (size_t i = 0; i < selection->num_clients; i++) {
-        newcomers[i] = selection->clients[i].last_round < selection->round || selection->attempt >= PATIENCE;
+        newcomers[i] = selection->clients[i].last_round < selection->round;
         n += newcomers[i] && (selection->clients[i].flags & FLOSIM_SELECTABLE);
     }
     return n;
@@ -24,7 +24,6 @@ static int choose_more(const struct flosim_stateless *self, const struct flosim_
                        struct flosim_choice *choice)
 {
     unsigned char *newcomers = calloc(selection->num_clients + 1, 1);
-    struct flosim_random random;
     size_t n;
     int status;
 
@@ -34,8 +33,6 @@ static int choose_more(const struct flosim_stateless *self, const struct flosim_
     n = n < k ? n : k;
     status = flosim_draw(self->host, "select-reliable-fedavg", selection, newcomers, NULL, n, choice);
     free(newcomers);
-    flosim_selection_random(self->host, selection, "again-reliable-fedavg", &random);
-    flosim_choose(self->host, &random, selection, k - n, FLOSIM_TRAIN, choice);
     return status;
 }
 
@@ -47,9 +44,10 @@ static int choose(void *state, const struct flosim_selection *selection, struct 
 
     if (selection->num_training > 0 || selection->num_validating > 0 || m == 0)
         return FLOSIM_OK;
-    /* A round that holds updates still needs somebody, or nothing would tell the host that it is whole. */
-    choice->at_least = m > selection->num_held ? m : selection->num_held + 1;
-    m = choice->at_least - selection->num_held;
+    if (selection->num_held > 0 && (m <= selection->num_held || selection->attempt >= PATIENCE))
+        return FLOSIM_OK; /* nobody: the round ends with what is held */
+    choice->at_least = m;
+    m -= selection->num_held;
     if (selection->num_held == 0)
         m = flosim_over_select(selection, m, choice);
     return choose_more(self, selection, m, choice);
