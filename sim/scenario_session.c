@@ -4,6 +4,7 @@
 #include "data/loader_args.h"
 #include "leader/session_check.h"
 #include "leader/session_plugins.h"
+#include "leader/strategies.h"
 #include "sim/scenario_reading.h"
 #include "util/fs.h"
 
@@ -141,6 +142,21 @@ static void apply_loader(const struct scenario_reading *r)
                      s->data.source->name);
 }
 
+/* Selections that have clients validate learn nothing from clients that hold nothing back. */
+static void check_held_back(const struct scenario_reading *r, struct yaml_node session)
+{
+    const struct scenario *s = r->scenario;
+    const char *name = s->session.session_config.client_selection;
+    const struct flosim_selector_ops *selector = name ? selection_find(name) : NULL;
+
+    if (selector && (selector->flags & FLOSIM_VALIDATES) && s->data.keys &&
+        s->data.keys->local_validation_fraction <= 0)
+        diag_warning(r->diags, yaml_place(session),
+                     "client_selection `%s` has clients validate the model, but they hold no data back for it: set "
+                     "data.local_validation_fraction above 0",
+                     name);
+}
+
 void scenario_read_session(const struct scenario_reading *r)
 {
     struct scenario *s = r->scenario;
@@ -159,4 +175,5 @@ void scenario_read_session(const struct scenario_reading *r)
         session_apply_model_folder(&s->session, model_dir, r->diags);
     apply_loader(r);
     session_check(&s->session, yaml_place(session), &context, r->diags);
+    check_held_back(r, session);
 }

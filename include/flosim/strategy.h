@@ -207,6 +207,7 @@ enum flosim_selector_flags {
     FLOSIM_SELECTS_WHILE_TRAINING = 1,
     FLOSIM_USES_LATENCY = 2, /* needs seconds_per_batch of the training model: refused without a benchmark of it */
     FLOSIM_USES_LABELS = 4,
+    FLOSIM_VALIDATES = 16,      /* has clients validate the global model: they must hold data back for it */
     FLOSIM_CHOOSES_COHORTS = 8, /* each cohort has synchronous rounds of its own */
 };
 

@@ -17,8 +17,7 @@ const char *strategy_kind_name(enum strategy_kind kind)
     return names[kind];
 }
 
-#define ENTRY(ops, flags, asks)                                                                                        \
-    ((ops) ? (struct strategy_entry){(ops)->name, (ops)->help, (ops)->params, flags, asks} : none)
+#define ENTRY(ops, flags) ((ops) ? (struct strategy_entry){(ops)->name, (ops)->help, (ops)->params, flags} : none)
 
 static struct strategy_entry entry_of(enum strategy_kind kind, size_t i)
 {
@@ -26,11 +25,11 @@ static struct strategy_entry entry_of(enum strategy_kind kind, size_t i)
 
     switch (kind) {
     case STRATEGY_SELECTION:
-        return ENTRY(selections[i], selections[i]->flags, false);
+        return ENTRY(selections[i], selections[i]->flags);
     case STRATEGY_AGGREGATION:
-        return ENTRY(aggregations[i], aggregations[i]->flags, (aggregations[i]->flags & FLOSIM_ASKS_CLIENTS) != 0);
+        return ENTRY(aggregations[i], aggregations[i]->flags);
     case STRATEGY_TERMINATION:
-        return ENTRY(terminations[i], 0, false);
+        return ENTRY(terminations[i], 0);
     case STRATEGY_NUM_KINDS:
         break;
     }
@@ -78,11 +77,12 @@ static const struct trait traits[] = {
      "semi-asynchronous: makes a model when its buffer is full; goes with an asynchronous selection"},
     {STRATEGY_AGGREGATION, 0, FLOSIM_WAITS_FOR_ALL | FLOSIM_USES_COHORTS | FLOSIM_BUFFERS,
      "asynchronous: makes a model of every update"},
+    {STRATEGY_SELECTION, FLOSIM_VALIDATES, 0,
+     "has clients validate the global model on data that they hold back (local_validation_fraction)"},
     {STRATEGY_AGGREGATION, FLOSIM_USES_BASE, 0, "needs the model that each client began its training with"},
+    {STRATEGY_AGGREGATION, FLOSIM_ASKS_CLIENTS, 0,
+     "asks clients for more than plain training; a session with a client that cannot do it ends and says so"},
 };
-
-static const char asks_more[] = "asks clients for more than plain training; a session with a client that cannot do it "
-                                "ends and says so";
 
 int strategy_trait_at(enum strategy_kind kind, const struct strategy_entry *entry, size_t i, const char **out)
 {
@@ -95,6 +95,5 @@ int strategy_trait_at(enum strategy_kind kind, const struct strategy_entry *entr
         if (i-- == 0)
             return true;
     }
-    *out = asks_more;
-    return i == 0 && entry->asks_clients;
+    return false;
 }

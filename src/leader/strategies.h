@@ -23,8 +23,7 @@ const char *strategy_kind_name(enum strategy_kind kind);
 struct strategy_entry {
     const char *name, *help;
     const struct flosim_params *params;
-    unsigned flags;   /* of the kind: enum flosim_selector_flags, flosim_aggregator_flags; 0 for terminations */
-    int asks_clients; /* an aggregator with `prepare` */
+    unsigned flags; /* of the kind: enum flosim_selector_flags, flosim_aggregator_flags; 0 for terminations */
 };
 
 int strategy_entry_at(enum strategy_kind kind, size_t i, struct strategy_entry *out);

@@ -115,6 +115,7 @@ const struct flosim_selector_ops flosim_selection_power_of_choice = {
     .name = "power_of_choice",
     .help = "d candidates, drawn with probability proportional to their data, evaluate the global model; those of "
             "highest loss train.",
+    .flags = FLOSIM_VALIDATES,
     .params = &params,
     .state_size = sizeof(struct flosim_stateless),
     .init = flosim_stateless_init,

@@ -148,7 +148,7 @@ const struct flosim_selector_ops flosim_selection_tifl = {
             "clients last validated the global model. Every choice costs the tier one of its credits.",
     .params = &params,
     .state_size = sizeof(struct state),
-    .flags = FLOSIM_USES_LATENCY,
+    .flags = FLOSIM_USES_LATENCY | FLOSIM_VALIDATES,
     .init = init,
     .select = choose,
     .save = save,
