@@ -43,7 +43,7 @@ def fewer_train_than_were_asked_for():
 
 def kill_for_a_time():
     with Run(BASE, "--set", "faults=[{round: 2, do: kill, clients: [3], for: 10ms}, {round: 3, do: restart, clients: [1]}]",
-             "--set", "session.server_training_config.num_training_rounds=200", "--set", "expect=[]") as run:
+             "--set", "session.server_training_config.num_training_rounds=500", "--set", "expect=[]") as run:
         run.expect_exit(0)
         require({e["client"] for e in run.events("fault-recovered")} == {1, 3}, "the victim did not come back")
         require(rounds_of(run)[-1]["merged"] == "6", "not everybody trains in the last round")
@@ -225,8 +225,8 @@ def corrupt_from_a_later_round_on():
 
 
 def corrupt_for_a_time():
-    with Run(BASE, "--set", CORRUPT.format(2, "kind: nan, clients: [1], for: 10ms"), "--set",
-             "session.server_training_config.num_training_rounds=200", "--set", "expect=[]") as run:
+    with Run(BASE, "--set", CORRUPT.format(2, "kind: nan, clients: [1], for: 500ms"), "--set",
+             "session.server_training_config.num_training_rounds=500", "--set", "expect=[]") as run:
         run.expect_exit(0)
         merged = [r["merged"] for r in rounds_of(run)]
         require(merged[0] == "6" and merged[1] == "5" and merged[-1] == "6", merged)
