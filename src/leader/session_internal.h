@@ -259,6 +259,8 @@ int job_figures_parse(struct span json, struct job_figures *out, struct error *e
 
 /* session_merge.c: hand an answer to the compute thread. */
 void session_merge(struct session_job *job);
+/* A complete round of which nothing came: its `discarded` updates had counted as merged. */
+void session_round_given_up(struct session *session, size_t discarded, const char *why);
 
 /* session_cohort.c: the rules of a round, on the compute thread, and what the loop does by them. */
 void session_cohorts_chosen(struct session_compute *compute, const struct flosim_choice *choice, size_t num_clients,

@@ -352,14 +352,10 @@ static void take_back_merged(struct session *session, size_t n)
     session->counts.dropped += (int64_t)n;
 }
 
-static void round_given_up(struct session_job *job)
+void session_round_given_up(struct session *session, size_t discarded, const char *why)
 {
-    struct session *session = job->session;
-
-    log_write(session->env.log, LOG_WARN, "session", "round %lld is given up with %zu updates",
-              (long long)session->version + 1, job->discarded + (job->error.status == OK));
-    take_back_merged(session, job->discarded);
-    session_round_lost(session, job->too_few);
+    take_back_merged(session, discarded);
+    session_round_lost(session, why);
 }
 
 /* A client that cannot do what the strategy needs will never be able to, nor will others of its kind. */
@@ -401,7 +397,7 @@ static void training_over(struct session_job *job)
     else if (model.image)
         session_round_finished(session, &model);
     else if (job->result == MERGE_TOO_FEW)
-        round_given_up(job);
+        session_round_given_up(session, job->discarded, job->too_few);
     else if (session->training == 0 && session->held == 0 && job->result != MERGE_DROPPED)
         session_round_lost(session, "nobody answered");
     else

@@ -15,7 +15,9 @@ struct asking {
     struct flosim_choice choice;
     struct job_extras *extras; /* [K]; NULL where the aggregator wants none */
     uint32_t number;           /* the session's how-manieth selection */
-    struct new_model model;    /* of a round that ended because nobody was chosen for the rest of it */
+    struct new_model model;    /* of a round that ended because nobody was chosen for the rest of it … */
+    bool given_up;             /* … or it had too few updates: `error` says why */
+    size_t discarded;
     int status;
     struct error error;
 };
@@ -207,9 +209,17 @@ static int end_round(struct asking *asking)
 
     if (status < 0)
         return strategy_error(&aggregator->host, status, &asking->error);
-    if (status != FLOSIM_READY)
+    if (status == FLOSIM_TOO_FEW) {
+        strategy_error(&aggregator->host, status, &asking->error);
+        aggregator->ops->discard(aggregator->state, 0);
+        asking->given_up = true;
+        asking->discarded = compute->cohorts[0].held;
+    }
+    if (status == FLOSIM_PENDING)
         return OK;
     compute->cohorts[0].held = 0;
+    if (asking->given_up)
+        return OK;
     return session_compute_adopt(asking->session, &asking->model, &asking->error);
 }
 
@@ -353,6 +363,10 @@ static void selected(struct asking *asking)
         session_end(session, SESSION_FINISHED, "%s", asking->error.message);
     } else if (chosen < 0) {
         session_end(session, SESSION_FAILED, "no memory for a selection");
+    } else if (asking->given_up) {
+        session->asking = false;
+        session->held = 0;
+        session_round_given_up(session, asking->discarded, asking->error.message);
     } else if (asking->model.image) {
         session->asking = false;
         session->held = 0;

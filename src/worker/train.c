@@ -202,39 +202,17 @@ static int run_epochs(struct training *t, struct error *err)
     return status;
 }
 
-static void fetch_train(const void *context, size_t first, size_t count, float *x, int32_t *labels, float *values)
-{
-    const struct data_parts *data = context;
-
-    data_gather(&data->all, NULL, first, count, x, labels, values);
-}
-
-static bool train_follows(const void *context, size_t i)
-{
-    const struct data_parts *data = context;
-
-    return data_follows(&data->all, i);
-}
-
-static bool should_stop(const void *stopper)
-{
-    return stopper_is_raised(stopper);
-}
-
 /* The loss of the weights as they came, on the whole training set. */
 static int measure_initial_loss(struct training *t, struct error *err)
 {
     struct work *work = &t->work;
-    struct batch_source source = {work->data.num_train, work_has_values(work), fetch_train, train_follows, &work->data};
     struct evaluation result;
     int status;
 
     if (!t->request->initial_loss)
         return OK;
-    status = evaluate(work->model, work->loss, work->params, &source, work->batch, work->trainer->setup.threads,
-                      should_stop, work->stop, &result, err);
-    stopwatch_add_flops(&work->watch, model_flops_forward(work->model) * (double)work->data.num_train);
-    t->initial_loss = result.loss;
+    status = work_evaluate(work, 0, work->data.num_train, &result, err);
+    t->initial_loss = status ? -1 : result.loss;
     return status;
 }
 

@@ -5,25 +5,6 @@
 #include "codec/encoding.h"
 #include "worker/work.h"
 
-static void fetch_held_out(const void *context, size_t first, size_t count, float *x, int32_t *labels, float *values)
-{
-    const struct data_parts *data = context;
-
-    data_gather(&data->all, NULL, data->num_train + first, count, x, labels, values);
-}
-
-static bool held_out_follows(const void *context, size_t i)
-{
-    const struct data_parts *data = context;
-
-    return data_follows(&data->all, data->num_train + i);
-}
-
-static bool should_stop(const void *stopper)
-{
-    return stopper_is_raised(stopper);
-}
-
 static int compute(struct work *work, struct trainer *trainer, const struct validation_request *request,
                    const struct request_bytes *bytes, struct evaluation *out, struct error *err)
 {
@@ -47,12 +28,7 @@ static int compute(struct work *work, struct trainer *trainer, const struct vali
     if (status)
         return status;
     request_bytes_drop(bytes);
-    struct batch_source source = {work->data.num_held_out, work_has_values(work), fetch_held_out, held_out_follows,
-                                  &work->data};
-    status = evaluate(work->model, work->loss, work->params, &source, work->batch, trainer->setup.threads, should_stop,
-                      work->stop, out, err);
-    stopwatch_add_flops(&work->watch, model_flops_forward(work->model) * (double)work->data.num_held_out);
-    return status;
+    return work_evaluate(work, work->data.num_train, work->data.num_held_out, out, err);
 }
 
 static int write_metrics(const struct evaluation *result, char **out, struct error *err)

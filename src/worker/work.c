@@ -220,3 +220,39 @@ void steps_run(struct steps *steps, struct work *work, const uint32_t *order, si
                &steps->noise, sums);
     stopwatch_add_flops(&work->watch, model_flops_train(work->model) * (double)count);
 }
+
+/* A stretch of the data. */
+struct stretch {
+    const struct data_parts *data;
+    size_t first;
+};
+
+static void fetch_stretch(const void *context, size_t first, size_t count, float *x, int32_t *labels, float *values)
+{
+    const struct stretch *stretch = context;
+
+    data_gather(&stretch->data->all, NULL, stretch->first + first, count, x, labels, values);
+}
+
+static bool stretch_follows(const void *context, size_t i)
+{
+    const struct stretch *stretch = context;
+
+    return data_follows(&stretch->data->all, stretch->first + i);
+}
+
+static bool was_stopped(const void *stopper)
+{
+    return stopper_is_raised(stopper);
+}
+
+int work_evaluate(struct work *work, size_t first, size_t count, struct evaluation *out, struct error *err)
+{
+    struct stretch stretch = {&work->data, first};
+    struct batch_source source = {count, work_has_values(work), fetch_stretch, stretch_follows, &stretch};
+    int status = evaluate(work->model, work->loss, work->params, &source, work->batch, work->trainer->setup.threads,
+                          was_stopped, work->stop, out, err);
+
+    stopwatch_add_flops(&work->watch, model_flops_forward(work->model) * (double)count);
+    return status;
+}

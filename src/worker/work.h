@@ -49,6 +49,9 @@ int work_prepare(struct work *work, struct trainer *trainer, const struct work_o
  */
 int work_idle(const struct work *work, double duration_s, struct error *err);
 
+/* Evaluate params on `count` items from `first`; counts the FLOPs on the stopwatch. ERR_CANCELLED when stopped. */
+int work_evaluate(struct work *work, size_t first, size_t count, struct evaluation *out, struct error *err);
+
 bool work_has_values(const struct work *work); /* the data's targets are values */
 
 int work_check_limit(const struct work_limit *limit, struct error *err);

@@ -1,4 +1,4 @@
-/* fedavg whose rounds are always whole: clients that failed are replaced, and the updates that came are kept. */
+/* fedavg that replaces clients which failed as long as there are others, and keeps the updates that came. */
 #include <flosim/selecting.h>
 
 struct args {
@@ -14,7 +14,7 @@ static size_t mark_newcomers(const struct flosim_selection *selection, unsigned 
     size_t n = 0;
 
     for (size_t i = 0; i < selection->num_clients; i++) {
-        newcomers[i] = selection->clients[i].last_round < selection->round;
+        newcomers[i] = selection->num_held == 0 || selection->clients[i].last_round < selection->round;
         n += newcomers[i] && (selection->clients[i].flags & FLOSIM_SELECTABLE);
     }
     return n;
@@ -69,8 +69,9 @@ const struct flosim_selector_ops flosim_selection_reliable_fedavg = {
     .abi_version = FLOSIM_STRATEGY_ABI,
     .size = sizeof flosim_selection_reliable_fedavg,
     .name = "reliable_fedavg",
-    .help = "As fedavg, but a round is over only with as many updates as it was to have: when clients failed, it keeps "
-            "what came and chooses others for the rest.",
+    .help =
+        "As fedavg, but when clients of a round failed it keeps what came and chooses others for the rest; the round "
+        "ends with less only when nobody else is left.",
     .params = &params,
     .state_size = sizeof(struct flosim_stateless),
     .init = flosim_stateless_init,
