@@ -51,14 +51,15 @@ static int write_session(const char *dir, const struct session_config *config, s
     return status;
 }
 
-static int open_events(struct report *report, const struct clock *clock, uint64_t origin_ns, struct error *err)
+static int open_events(struct report *report, const struct clock *clock, uint64_t origin_ns, bool goes_on,
+                       struct error *err)
 {
     char *path = fs_join(report->dir, "events.jsonl");
     int status;
 
     if (!path)
         return FAIL(err, ERR_MEMORY, "no memory for a path");
-    if (!origin_ns)
+    if (!origin_ns && !goes_on)
         unlink(path);
     status = event_log_open(&report->events, path, clock, err);
     free(path);
@@ -67,10 +68,9 @@ static int open_events(struct report *report, const struct clock *clock, uint64_
     return status;
 }
 
-int report_open(struct report *report, const char *dir, const struct clock *clock, uint64_t origin_ns,
+int report_open(struct report *report, const char *dir, const struct clock *clock, uint64_t origin_ns, bool goes_on,
                 const struct session_config *config, struct error *err)
 {
-    struct span header = text_span(report_rounds_header);
     int status;
 
     *report = (struct report){.events.fd = -1};
@@ -79,14 +79,21 @@ int report_open(struct report *report, const char *dir, const struct clock *cloc
         return FAIL(err, ERR_MEMORY, "no memory for a path");
     status = fs_make_dirs(dir, err);
     if (status == OK)
-        status = open_events(report, clock, origin_ns, err);
+        status = open_events(report, clock, origin_ns, goes_on, err);
     if (status == OK)
         status = write_session(dir, config, err);
-    if (status == OK)
-        status = write_file(dir, "rounds.csv", &header, 1, err);
+    if (status == OK && !goes_on)
+        status = report_rounds(report, "", err);
     if (status != OK)
         report_close(report);
     return status;
+}
+
+int report_rounds(struct report *report, const char *lines, struct error *err)
+{
+    struct span parts[2] = {text_span(report_rounds_header), text_span(lines)};
+
+    return report->dir ? write_file(report->dir, "rounds.csv", parts, 2, err) : OK;
 }
 
 void report_event(struct report *report, const char *name, json_t *fields)

@@ -14,14 +14,18 @@ struct report {
 };
 
 /* Make the folder and begin its files. origin_ns: t = 0 of an events.jsonl that others write too, on `clock`; 0: the
- * file is ours alone, replaces an earlier one, and begins now. */
-int report_open(struct report *report, const char *dir, const struct clock *clock, uint64_t origin_ns,
+ * file is ours alone, replaces an earlier one, and begins now. goes_on: the folder of a session that is taken up again:
+ * events are appended, and rounds.csv stays until report_rounds. */
+int report_open(struct report *report, const char *dir, const struct clock *clock, uint64_t origin_ns, bool goes_on,
                 const struct session_config *config, struct error *err);
 
 /* Takes the reference to fields. */
 void report_event(struct report *report, const char *name, json_t *fields);
 
 extern const char report_rounds_header[], report_clients_header[];
+
+/* Write rounds.csv anew: the header and these lines. */
+int report_rounds(struct report *report, const char *lines, struct error *err);
 
 /* Append one line (with its line end) to rounds.csv. */
 int report_round(struct report *report, const char *line, struct error *err);

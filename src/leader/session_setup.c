@@ -22,10 +22,16 @@ static void report_error(const struct making *making, struct diag_place place, c
     diag_error(making->diags, place, "%s", err->message);
 }
 
-static void make_texts(struct making *making, const char *session_id, const char *config_json)
+static void make_texts(struct making *making, const char *session_id, const char *config_json,
+                       const struct session_restore *restore)
 {
     struct session_setup *setup = making->setup;
 
+    if (restore) {
+        setup->restore = *restore;
+        setup->restored_from = strdup(restore->from ? restore->from : "the store");
+        setup->restore.from = setup->restored_from;
+    }
     setup->session_id = strdup(session_id);
     setup->config_json = strdup(config_json ? config_json : "{}");
     setup->model_config_json = session_model_config_json(&setup->config);
@@ -33,7 +39,7 @@ static void make_texts(struct making *making, const char *session_id, const char
     lr_schedule_read(setup->config.client_training_config.lr_schedule, &setup->lr_schedule, making->diags);
     setup->loss_json = session_loss_json(&setup->config);
     if (!setup->session_id || !setup->config_json || !setup->model_config_json || !setup->optimizer_json ||
-        !setup->loss_json)
+        !setup->loss_json || (restore && !setup->restored_from))
         diag_error(making->diags, making->where, "no memory for the session's texts");
 }
 
@@ -95,14 +101,17 @@ static void make_report(struct making *making, const char *run_dir)
     struct error err = ERROR_INIT;
 
     making->setup->report.events.fd = -1;
-    if (run_dir && report_open(&making->setup->report, run_dir, clock, host ? host->origin_ns : 0,
+    bool goes_on = making->setup->restore.restore || making->setup->restore.revive;
+
+    if (run_dir && report_open(&making->setup->report, run_dir, clock, host ? host->origin_ns : 0, goes_on,
                                &making->setup->config, &err) != OK)
         report_error(making, making->where, &err);
 }
 
 int session_setup_make(const struct session_config *config, const char *session_id, const char *config_json,
-                       struct diag_place where, const struct session_check_context *context, const char *run_dir,
-                       struct session_setup **out, struct diags *diags)
+                       const struct session_restore *restore, struct diag_place where,
+                       const struct session_check_context *context, const char *run_dir, struct session_setup **out,
+                       struct diags *diags)
 {
     struct making making = {calloc(1, sizeof(struct session_setup)), context, where, diags};
     struct session_parts parts;
@@ -118,7 +127,7 @@ int session_setup_make(const struct session_config *config, const char *session_
     layout_init(&making.setup->layout);
     if (session_parts_find(&making.setup->config, where, context, &parts, diags) == OK) {
         take_parts(&making, &parts);
-        make_texts(&making, session_id, config_json);
+        make_texts(&making, session_id, config_json, restore);
         make_benchmark(&making);
         session_parts_fini(&parts);
     }
@@ -137,6 +146,7 @@ void session_setup_free(struct session_setup *setup)
     if (!setup)
         return;
     free(setup->session_id);
+    free(setup->restored_from);
     free(setup->config_json);
     params_free(&session_config_table, &setup->config);
     session_strategies_fini(&setup->strategies);

@@ -69,6 +69,14 @@ int session_parts_find(struct session_config *config, struct diag_place where, c
                        struct session_parts *out, struct diags *diags);
 void session_parts_fini(struct session_parts *parts);
 
+/* How a session begins whose state was loaded (by state_load, or from a checkpoint) before it is made. Neither: it is
+ * new, and what the state has under its id is replaced. */
+struct session_restore {
+    bool restore;     /* go on exactly where it was, with the same clients */
+    bool revive;      /* keep the global model and the round's number only; with both: if it cannot be restored */
+    const char *from; /* where its state was loaded from, in words: "redis", "memory", a path; NULL: not told */
+};
+
 struct session_setup {
     char *session_id;  /* the body's: names state and folder */
     char *config_json; /* the session as JSON, for GET */
@@ -84,12 +92,16 @@ struct session_setup {
     char *model_config_json, *optimizer_json, *loss_json;
     struct validator *validator; /* NULL: the global model is not validated */
     struct report report;
+    struct session_restore restore;
+    char *restored_from; /* restore.from, owned */
 };
 
-/* Takes nothing; copies the config. Everything wrong goes to diags. `run_dir` NULL: no folder is written. */
+/* Takes nothing; copies the config. Everything wrong goes to diags. `run_dir` NULL: no folder is written. `restore`
+ * NULL: a new session; else the folder's events are appended to, and its rounds.csv is left to session_new. */
 int session_setup_make(const struct session_config *config, const char *session_id, const char *config_json,
-                       struct diag_place where, const struct session_check_context *context, const char *run_dir,
-                       struct session_setup **out, struct diags *diags);
+                       const struct session_restore *restore, struct diag_place where,
+                       const struct session_check_context *context, const char *run_dir, struct session_setup **out,
+                       struct diags *diags);
 /* A step of it: layout, initial weights and validator from the network, which is taken. Findings go to diags. */
 void session_setup_network(struct session_setup *setup, struct model *model,
                            const struct session_check_context *context, struct diag_place place, struct diags *diags);

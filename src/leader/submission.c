@@ -125,7 +125,8 @@ static int make_from(struct submission *self, const struct session_config *confi
     char *folder = run_folder(self);
     char *json = yaml_to_json(root);
     struct session_setup *setup = NULL;
-    int status = session_setup_make(config, self->session_id, json, yaml_place(root), &context, folder, &setup, diags);
+    int status =
+        session_setup_make(config, self->session_id, json, NULL, yaml_place(root), &context, folder, &setup, diags);
 
     free(folder);
     free(json);

@@ -181,7 +181,7 @@ static struct session_setup *make_setup(struct world *world, const struct wish *
     setup->benchmark = strcmp(wish->skip_benchmark, "true") != 0;
     setup->report.events.fd = -1;
     if (world->dir)
-        CHECK(report_open(&setup->report, world->dir, &clock_system, 0, &setup->config, NULL) == OK);
+        CHECK(report_open(&setup->report, world->dir, &clock_system, 0, false, &setup->config, NULL) == OK);
     return setup;
 }
 

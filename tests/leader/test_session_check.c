@@ -172,14 +172,14 @@ Test(session_setup, makes_the_same_initial_weights_from_the_same_seed)
 
     cr_assert_eq(yaml_load_text(text, strlen(text), "s.yaml", 0, &doc, diags), OK);
     cr_assert_eq(params_read(&session_config_table, yaml_root(doc), &config, diags), OK);
-    cr_assert_eq(session_setup_make(&config, "one", NULL, (struct diag_place){0}, NULL, NULL, &a, diags), OK);
-    cr_assert_eq(session_setup_make(&config, "two", NULL, (struct diag_place){0}, NULL, NULL, &b, diags), OK);
+    cr_assert_eq(session_setup_make(&config, "one", NULL, NULL, (struct diag_place){0}, NULL, NULL, &a, diags), OK);
+    cr_assert_eq(session_setup_make(&config, "two", NULL, NULL, (struct diag_place){0}, NULL, NULL, &b, diags), OK);
     cr_assert_gt(a->layout.num_floats, 100);
     cr_assert_eq(memcmp(a->initial, b->initial, a->layout.num_floats * sizeof(float)), 0);
     cr_assert_null(a->validator); /* no leader's folder is known here */
     config.session_config.seed = 4;
     session_setup_free(b);
-    cr_assert_eq(session_setup_make(&config, "two", NULL, (struct diag_place){0}, NULL, NULL, &b, diags), OK);
+    cr_assert_eq(session_setup_make(&config, "two", NULL, NULL, (struct diag_place){0}, NULL, NULL, &b, diags), OK);
     cr_assert_neq(memcmp(a->initial, b->initial, a->layout.num_floats * sizeof(float)), 0);
     session_setup_free(a);
     session_setup_free(b);
