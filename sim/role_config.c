@@ -42,11 +42,15 @@ static char *parent_of(const char *path)
     return slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
 }
 
-static bool set_state(const struct scenario *scenario, struct leader_config *out)
+static bool set_state(const struct simulation *simulation, struct state_config *out)
 {
-    out->state.state_location = scenario->keys.state.state_location;
-    out->state.state_port = scenario->keys.state.state_port;
-    return set_text(&out->state.state_hostname, scenario->keys.state.state_hostname);
+    params_free(&state_config_table, out);
+    if (params_copy(&state_config_table, &simulation->scenario.keys.state, out))
+        return false;
+    if (!simulation->scenario.embedded_redis)
+        return true;
+    out->state_port = simulation->redis.port;
+    return set_text(&out->state_hostname, "127.0.0.1");
 }
 
 int role_config_leader(const struct simulation *simulation, struct leader_config *out, struct error *err)
@@ -59,7 +63,7 @@ int role_config_leader(const struct simulation *simulation, struct leader_config
     out->comm_config.mqtt.mqtt_heartbeat_interval_s = simulation->scenario.keys.heartbeat.interval_s;
     out->comm_config.mqtt.max_heartbeat_miss_threshold = simulation->scenario.keys.heartbeat.misses;
     out->comm_config.restful.rest_port = 0;
-    ok = set_broker(simulation, &out->comm_config.mqtt) & set_state(&simulation->scenario, out) &
+    ok = set_broker(simulation, &out->comm_config.mqtt) & set_state(simulation, &out->state) &
          set_text(&out->comm_config.restful.rest_hostname, "127.0.0.1") &
          set_format(&out->temp_dir_path, "%s/leader", simulation->folder.temp, 0) &
          set_format(&out->checkpoint_dir_path, "%s/checkpoints", simulation->folder.path, 0) &

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "sim/scenario_reading.h"
-#include "state/store.h"
 #include "util/fs.h"
 
 struct diag_place scenario_place(const struct scenario_reading *r, const char *key)
@@ -147,14 +146,50 @@ static void read_broker(const struct scenario_reading *r)
         params_read(&broker_table, node, &r->scenario->broker, r->diags);
 }
 
-static void check_state(const struct scenario_reading *r)
+/* `redis: {host, port}` is another way to say where the state is. */
+static void take_redis(const struct scenario_reading *r, struct yaml_node node)
 {
-    bool redis = r->scenario->keys.state.state_location == 1;
+    struct state_config *state = &r->scenario->keys.state;
+    struct redis_keys keys;
 
-    if (redis && !store_kind_find("redis"))
-        diag_error(r->diags, scenario_place(r, "state"),
-                   "`state.state_location`: this flosim has no store `redis`; use "
-                   "`inmemory`");
+    if (!params_read(&redis_table, node, &keys, r->diags)) {
+        free(state->state_hostname);
+        state->state_hostname = keys.host;
+        state->state_port = keys.port;
+        keys.host = NULL;
+    }
+    params_free(&redis_table, &keys);
+}
+
+static void read_redis(const struct scenario_reading *r)
+{
+    struct state_config *state = &r->scenario->keys.state;
+    struct yaml_node node = r->scenario->keys.redis, section = yaml_get(r->root, "state");
+    const char *text = yaml_text(node);
+
+    if (!is_given(node))
+        return;
+    if ((state->state_hostname && strcmp(state->state_hostname, "localhost")) || state->state_port != 6379)
+        diag_error(r->diags, yaml_place(section), "`state` names a server, and so does `redis`: one of them");
+    r->scenario->embedded_redis = text && !strcmp(text, "embedded");
+    if (text && !r->scenario->embedded_redis)
+        diag_error(r->diags, yaml_place(node),
+                   "`redis` must be `embedded` or a mapping such as {host: localhost, port: 6379}, found `%s`", text);
+    else if (!text)
+        take_redis(r, node);
+    if (state->state_location == 0 && yaml_get(section, "state_location").doc)
+        diag_error(r->diags, yaml_place(yaml_get(section, "state_location")),
+                   "`state.state_location: inmemory` and `redis` exclude each other");
+    state->state_location = 1;
+}
+
+static void read_state(const struct scenario_reading *r)
+{
+    struct yaml_node section = yaml_get(r->root, "state"), fallback = yaml_get(section, "state_fallback");
+
+    state_config_check(&r->scenario->keys.state, fallback.doc ? yaml_place(fallback) : scenario_place(r, "state"),
+                       r->diags);
+    read_redis(r);
 }
 
 static void read_fleet(const struct scenario_reading *r)
@@ -290,7 +325,7 @@ int scenario_read(struct yaml_node root, const char *path, const char *const *se
         complete(&r);
         read_data(&r);
         read_broker(&r);
-        check_state(&r);
+        read_state(&r);
         read_fleet(&r);
         scenario_read_session(&r);
         read_faults(&r);

@@ -4,6 +4,7 @@
 #define FLOSIM_SIM_SCENARIO_H
 
 #include "config/check.h"
+#include "config/leader_config.h"
 #include "config/session_config.h"
 #include "data/partition.h"
 #include "data/source.h"
@@ -18,10 +19,9 @@ struct broker_keys { /* `broker:`, where it is a mapping */
     char *username, *password_file, *topic_prefix;
 };
 
-struct state_keys {
-    int state_location; /* 0 inmemory, 1 redis */
-    char *state_hostname;
-    int64_t state_port;
+struct redis_keys { /* `redis:`, where it is a mapping */
+    char *host;
+    int64_t port;
 };
 
 struct heartbeat_keys { /* how soon the leader misses a client that says nothing */
@@ -36,8 +36,8 @@ struct recorded_keys { /* what a resolved scenario ran with; NULL: not said */
 struct scenario_keys { /* the file */
     char *name;
     int64_t seed, clients, slots, threads;
-    struct yaml_node data, broker;
-    struct state_keys state;
+    struct yaml_node data, broker, redis;
+    struct state_config state; /* `redis: {host, port}` stands here too once the file is read */
     struct heartbeat_keys heartbeat;
     struct param_list fleet; /* of struct fleet_group */
     struct yaml_node session;
@@ -69,6 +69,7 @@ struct scenario {
     struct scenario_keys keys;
     bool embedded_broker;
     struct broker_keys broker; /* where it is not embedded */
+    bool embedded_redis;
     struct data_plan data;
     struct fleet fleet;
     struct session_config session; /* completed: seed, min_clients, absolute model folders */
@@ -80,7 +81,7 @@ struct scenario {
     size_t num_expectations;
 };
 
-extern const struct param_table scenario_table, data_common_table, broker_table;
+extern const struct param_table scenario_table, data_common_table, broker_table, redis_table;
 
 /* Read and check a file with overrides ("a.b=c", NULL-terminated or NULL). *out is good for scenario_fini in any case.
  * Returns OK or the status of what is in diags. Data is not loaded. */

@@ -3,30 +3,15 @@
 #define AT(member)        offsetof(struct scenario_keys, member)
 #define DATA(member)      offsetof(struct data_keys, member)
 #define BROKER(member)    offsetof(struct broker_keys, member)
-#define STATE(member)     offsetof(struct state_keys, member)
+#define REDIS(member)     offsetof(struct redis_keys, member)
 #define HEARTBEAT(member) offsetof(struct heartbeat_keys, member)
 #define RECORDED(member)  offsetof(struct recorded_keys, member)
 #define NUM(rows)         (sizeof(rows) / sizeof *(rows))
 
-static const char *const locations[] = {"inmemory", "redis", NULL};
 static const char *const clocks[] = {"real", NULL};
 static const char *const times[] = {"modelled", "measured", NULL};
 
 // clang-format off
-static const struct param state_rows[] = {
-    {.name = "state_location", .type = PARAM_CHOICE, .offset = STATE(state_location), .choices = locations, .fallback = "inmemory",
-     .help = "Where the leader keeps its state."},
-    {.name = "state_hostname", .type = PARAM_STRING, .offset = STATE(state_hostname), .fallback = "localhost",
-     .help = "Host of the state store."},
-    {.name = "state_port", .type = PARAM_INT, .offset = STATE(state_port), .fallback = "6379", .min = 1, .max = 65535,
-     .help = "Port of the state store."},
-};
-
-static const struct param_table state_table = {
-    .name = "state", .help = "The leader's state store, as in its own file.",
-    .rows = state_rows, .num_rows = NUM(state_rows), .size = sizeof(struct state_keys),
-};
-
 static const struct param heartbeat_rows[] = {
     {.name = "interval", .type = PARAM_DURATION, .offset = HEARTBEAT(interval_s), .fallback = "5", .min = 0.01, .max = 86400,
      .help = "How often a client tells that it lives."},
@@ -68,8 +53,10 @@ static const struct param rows[] = {
      .help = "The data and how it is dealt; see the section data."},
     {.name = "broker", .type = PARAM_NODE, .offset = AT(broker), .fallback = "embedded",
      .help = "`embedded`: a mosquitto of its own on a free port of the loopback; or {host, port, ...} of one that runs."},
-    {.name = "state", .type = PARAM_SECTION, .offset = AT(state), .table = &state_table,
-     .help = "The leader's state store."},
+    {.name = "state", .type = PARAM_SECTION, .offset = AT(state), .table = &state_config_table,
+     .help = "The leader's state store, as in its own file."},
+    {.name = "redis", .type = PARAM_NODE, .offset = AT(redis),
+     .help = "Keep the leader's state in Redis. `embedded`: a redis-server of its own on a free port of the loopback; or {host, port} of one that runs."},
     {.name = "heartbeat", .type = PARAM_SECTION, .offset = AT(heartbeat), .table = &heartbeat_table,
      .help = "How soon a silent client is missed."},
     {.name = "fleet", .type = PARAM_LIST, .offset = AT(fleet), .table = &fleet_group_table,
@@ -127,5 +114,16 @@ static const struct param broker_rows[] = {
 const struct param_table broker_table = {
     .name = "broker", .help = "A broker that runs already.",
     .rows = broker_rows, .num_rows = NUM(broker_rows), .size = sizeof(struct broker_keys),
+};
+
+static const struct param redis_rows[] = {
+    {.name = "host", .type = PARAM_STRING, .offset = REDIS(host), .flags = PARAM_REQUIRED, .help = "Host of the server."},
+    {.name = "port", .type = PARAM_INT, .offset = REDIS(port), .fallback = "6379", .min = 1, .max = 65535,
+     .help = "Its port."},
+};
+
+const struct param_table redis_table = {
+    .name = "redis", .help = "A Redis server that runs already; how to log in there stands in the section state.",
+    .rows = redis_rows, .num_rows = NUM(redis_rows), .size = sizeof(struct redis_keys),
 };
 // clang-format on

@@ -70,6 +70,8 @@ static int write_sections(const struct scenario *scenario, FILE *out)
         fputs("broker:\n", out);
         params_write(&broker_table, &scenario->broker, 2, out);
     }
+    if (scenario->embedded_redis)
+        fputs("redis: embedded\n", out);
     fputs("session:\n", out);
     params_write(&session_config_table, &scenario->session, 2, out);
     status = write_items(scenario->keys.faults, "faults", out);
@@ -86,7 +88,7 @@ static int write_all(const struct scenario *scenario, FILE *out, struct error *e
     /* A shallow copy that shares the strings: it is written and forgotten. */
     keys.recorded = recorded;
     keys.session_file = NULL;
-    keys.data = keys.broker = keys.session = keys.faults = keys.expect = (struct yaml_node){NULL, 0};
+    keys.data = keys.broker = keys.redis = keys.session = keys.faults = keys.expect = (struct yaml_node){NULL, 0};
     fputs("# The scenario with its defaults spelled out (but for strategies' arguments, faults and expectations,\n"
           "# which stand as they were written); running this file repeats the run.\n",
           out);

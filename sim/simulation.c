@@ -62,6 +62,15 @@ static void client_ended(struct simulation *s, struct process *process)
         fail_with_tail(s, process, process->name);
 }
 
+static void server_ended(struct simulation *s, struct server *server, const char *by_itself)
+{
+    bool is_starting = !s->servers_run;
+
+    server_has_ended(server);
+    if (!server->process.end_expected && !is_starting)
+        fail_with_tail(s, &server->process, by_itself);
+}
+
 static void ended(void *context, struct process *process)
 {
     struct simulation *s = context;
@@ -70,8 +79,10 @@ static void ended(void *context, struct process *process)
         client_ended(s, process);
     else if (process == &s->leader && !process->end_expected)
         fail_with_tail(s, process, "the leader ended by itself");
-    else if (process == &s->broker.process && !process->end_expected && s->broker_port)
-        fail_with_tail(s, process, "the broker ended by itself");
+    else if (process == &s->broker.process)
+        server_ended(s, &s->broker, "the broker ended by itself");
+    else if (process == &s->redis.process)
+        server_ended(s, &s->redis, "the state store ended by itself");
     if (s->faults)
         fault_runner_step(s->faults);
 }
@@ -121,7 +132,8 @@ static void end_clients(struct simulation *s)
     free(all);
 }
 
-/* The leader first, so that it does not take the clients' leaving for failures; the broker last. */
+/* The leader first, so that it does not take the clients' leaving for failures; the broker last, but for the state
+ * store, which has nothing left to keep. */
 static void end_processes(struct simulation *s)
 {
     if (!s->supervisor || !s->clients)
@@ -130,6 +142,7 @@ static void end_processes(struct simulation *s)
     end_one(s, &s->submitter);
     end_clients(s);
     end_one(s, &s->broker.process);
+    end_one(s, &s->redis.process);
 }
 
 static int run_processes(struct simulation *s, struct error *err)
@@ -149,7 +162,8 @@ static void fini(struct simulation *s)
     fault_runner_free(s->faults);
     supervisor_free(s->supervisor);
     shared_free(s->shared);
-    broker_fini(&s->broker);
+    server_fini(&s->broker);
+    server_fini(&s->redis);
     event_log_close(&s->events);
     run_folder_fini(&s->folder);
     free(s->clients);
@@ -180,7 +194,7 @@ static int run_checked(struct simulation *s)
                   s->scenario.session.server_training_config.num_training_rounds);
     int status = simulation_prepare(s, &hooks, &err);
     if (status == OK)
-        status = simulation_start_broker(s, &err);
+        status = simulation_start_servers(s, &err);
     if (status) {
         fprintf(stderr, "flosim: %s\n", err.message);
         return status == ERR_CANCELLED ? status_exit_code(status) : status_exit_code(ERR_SETUP);

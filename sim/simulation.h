@@ -3,11 +3,11 @@
 #ifndef FLOSIM_SIM_SIMULATION_H
 #define FLOSIM_SIM_SIMULATION_H
 
-#include "sim/broker.h"
 #include "sim/fault_runner.h"
 #include "sim/progress.h"
 #include "sim/run_folder.h"
 #include "sim/scenario.h"
+#include "sim/server.h"
 #include "sim/shared.h"
 #include "sim/supervisor.h"
 #include "util/event_log.h"
@@ -42,9 +42,10 @@ struct simulation {
     struct supervisor *supervisor;
     struct shared *shared;
     struct event_log events;
-    struct broker broker;
+    struct server broker, redis; /* all zeros: not ours */
     const char *broker_host;
     int broker_port;
+    bool servers_run; /* they have started: one that ends from now on is missed */
 
     size_t num_clients;
     struct process leader, submitter;

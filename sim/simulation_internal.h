@@ -17,7 +17,7 @@ static inline uint64_t simulation_now_ns(void)
 /* Before the first process: limits, folder, files, shared memory, names. */
 int simulation_prepare(struct simulation *simulation, const struct supervisor_hooks *hooks, struct error *err);
 
-int simulation_start_broker(struct simulation *simulation, struct error *err);
+int simulation_start_servers(struct simulation *simulation, struct error *err); /* broker, state store */
 int simulation_start_leader(struct simulation *simulation, struct error *err);  /* until its port is open */
 int simulation_start_clients(struct simulation *simulation, struct error *err); /* until all are registered */
 

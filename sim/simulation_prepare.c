@@ -2,6 +2,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "sim/broker.h"
+#include "sim/redis.h"
 #include "sim/simulation_internal.h"
 #include "util/uuid.h"
 
@@ -116,11 +118,18 @@ static void name_role(const struct simulation *s, struct process *process, const
 }
 
 /* Looked at before there is a folder: what is missing then leaves nothing behind. */
-static int check_broker(const struct simulation *s, struct error *err)
+static int check_servers(const struct simulation *s, struct error *err)
 {
-    if (s->scenario.embedded_broker)
-        return broker_is_installed(err);
-    return broker_probe(s->scenario.broker.host, (int)s->scenario.broker.port, err);
+    const struct scenario *scenario = &s->scenario;
+    const struct state_config *state = &scenario->keys.state;
+    int status = scenario->embedded_broker
+                     ? server_is_installed(&broker_kind, err)
+                     : server_probe("broker", scenario->broker.host, (int)scenario->broker.port, err);
+
+    if (status || state->state_location == 0 || state->state_fallback)
+        return status;
+    return scenario->embedded_redis ? server_is_installed(&redis_kind, err)
+                                    : server_probe("redis", state->state_hostname, (int)state->state_port, err);
 }
 
 int simulation_prepare(struct simulation *s, const struct supervisor_hooks *hooks, struct error *err)
@@ -128,7 +137,7 @@ int simulation_prepare(struct simulation *s, const struct supervisor_hooks *hook
     int status = raise_descriptors(s->num_clients, err);
 
     if (status == OK)
-        status = check_broker(s, err);
+        status = check_servers(s, err);
     if (status == OK)
         status = run_folder_make(&s->folder, s->options->out_dir, s->scenario.keys.name, err);
     if (status == OK)

@@ -1,7 +1,10 @@
 #include <stdlib.h>
 
+#include "sim/broker.h"
 #include "sim/pss_sample.h"
+#include "sim/redis.h"
 #include "sim/simulation_internal.h"
+#include "util/fs.h"
 
 enum {
     LEADER_START_LIMIT_S = 30,
@@ -9,16 +12,36 @@ enum {
     PSS_SAMPLES = 20,
 };
 
-int simulation_start_broker(struct simulation *s, struct error *err)
+static int start_broker(struct simulation *s, struct error *err)
 {
     if (!s->scenario.embedded_broker) {
         s->broker_host = s->scenario.broker.host;
         s->broker_port = (int)s->scenario.broker.port;
         return OK;
     }
-    int status = broker_start(&s->broker, s->supervisor, s->folder.logs, err);
+    int status = server_start(&s->broker, &broker_kind, s->supervisor, s->folder.logs, s->folder.temp, err);
     s->broker_host = "127.0.0.1";
     s->broker_port = status == OK ? s->broker.port : 0;
+    return status;
+}
+
+static int start_redis(struct simulation *s, struct error *err)
+{
+    char *folder = fs_join(s->folder.temp, "redis");
+    int status = folder ? server_start(&s->redis, &redis_kind, s->supervisor, s->folder.logs, folder, err)
+                        : FAIL(err, ERR_MEMORY, "out of memory");
+
+    free(folder);
+    return status;
+}
+
+int simulation_start_servers(struct simulation *s, struct error *err)
+{
+    int status = start_broker(s, err);
+
+    if (status == OK && s->scenario.embedded_redis)
+        status = start_redis(s, err);
+    s->servers_run = status == OK;
     return status;
 }
 

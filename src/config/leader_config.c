@@ -7,6 +7,7 @@
 
 #define MQTT(field)        offsetof(struct mqtt_config, field)
 #define LEADER(field)      offsetof(struct leader_config, field)
+#define STATE(field)       offsetof(struct state_config, field)
 #define IN(section, field) (LEADER(section.field) - LEADER(section))
 
 // clang-format off
@@ -107,27 +108,27 @@ static const struct param_table comm_table = TABLE("comm_config", NULL, comm_row
 
 static const char *const state_locations[] = {"inmemory", "redis", NULL};
 static const struct param state_rows[] = {
-    {.name = "state_location", .type = PARAM_CHOICE, .offset = IN(state, state_location), .choices = state_locations,
+    {.name = "state_location", .type = PARAM_CHOICE, .offset = STATE(state_location), .choices = state_locations,
      .fallback = "inmemory", .help = "Where the state of sessions and clients is kept; this version refuses redis."},
-    {.name = "state_hostname", .type = PARAM_STRING, .offset = IN(state, state_hostname), .fallback = "localhost",
+    {.name = "state_hostname", .type = PARAM_STRING, .offset = STATE(state_hostname), .fallback = "localhost",
      .help = "Host of the Redis server."},
-    {.name = "state_port", .type = PARAM_INT, .offset = IN(state, state_port), .fallback = "6379",
+    {.name = "state_port", .type = PARAM_INT, .offset = STATE(state_port), .fallback = "6379",
      .min = 1, .max = 65535, .help = "Port of the Redis server."},
-    {.name = "state_username", .type = PARAM_STRING, .offset = IN(state, state_username), .flags = PARAM_OURS,
+    {.name = "state_username", .type = PARAM_STRING, .offset = STATE(state_username), .flags = PARAM_OURS,
      .help = "User name at the Redis server."},
-    {.name = "state_password_file", .type = PARAM_STRING, .offset = IN(state, state_password_file), .flags = PARAM_OURS,
+    {.name = "state_password_file", .type = PARAM_STRING, .offset = STATE(state_password_file), .flags = PARAM_OURS,
      .help = "File whose first line is the password at the Redis server."},
-    {.name = "state_db", .type = PARAM_INT, .offset = IN(state, state_db), .fallback = "0", .min = 0, .max = 1e6,
+    {.name = "state_db", .type = PARAM_INT, .offset = STATE(state_db), .fallback = "0", .min = 0, .max = 1e6,
      .flags = PARAM_OURS, .help = "Number of the Redis database."},
-    {.name = "state_fallback", .type = PARAM_STRING, .offset = IN(state, state_fallback), .flags = PARAM_OURS,
+    {.name = "state_fallback", .type = PARAM_STRING, .offset = STATE(state_fallback), .flags = PARAM_OURS,
      .help = "`inmemory`: go on in memory where Redis cannot be reached at the start; absent: refuse to start."},
 };
-static const struct param_table state_table = TABLE("state", NULL, state_rows, ((struct leader_config *)0)->state);
+const struct param_table state_config_table = TABLE("state", NULL, state_rows, struct state_config);
 
 static const struct param leader_rows[] = {
     {.name = "comm_config", .type = PARAM_SECTION, .offset = LEADER(comm_config), .table = &comm_table,
      .help = "Communication."},
-    {.name = "state", .type = PARAM_SECTION, .offset = LEADER(state), .table = &state_table,
+    {.name = "state", .type = PARAM_SECTION, .offset = LEADER(state), .table = &state_config_table,
      .help = "The state store."},
     {.name = "checkpoint_dir_path", .type = PARAM_STRING, .offset = LEADER(checkpoint_dir_path),
      .fallback = "./checkpoint", .flags = PARAM_NOT_YET, .help = "Folder of the checkpoints."},
@@ -165,15 +166,19 @@ void tls_config_check(const struct tls_config *tls, struct diag_place place, str
         diag_error(diags, place, "`tls` needs all of `ca`, `cert` and `key`");
 }
 
+void state_config_check(const struct state_config *config, struct diag_place place, struct diags *diags)
+{
+    if (config->state_fallback && strcmp(config->state_fallback, "inmemory"))
+        diag_error(diags, place, "`state.state_fallback` must be inmemory or absent, found `%.80s`",
+                   config->state_fallback);
+}
+
 void leader_config_check(const void *values, struct yaml_node root, struct diags *diags)
 {
     const struct leader_config *config = values;
-    const char *fallback = config->state.state_fallback;
 
     tls_config_check(&config->tls, config_place(root, "tls", NULL), diags);
-    if (fallback && strcmp(fallback, "inmemory"))
-        diag_error(diags, config_place(root, "state", "state_fallback"),
-                   "`state.state_fallback` must be inmemory or absent, found `%.80s`", fallback);
+    state_config_check(&config->state, config_place(root, "state", "state_fallback"), diags);
     if (config->comm_config.grpc.chunk_size_bytes >= config->comm_config.grpc.max_message_length)
         diag_error(diags, config_place(root, "comm_config", "grpc"),
                    "`comm_config.grpc.chunk_size_bytes` must be smaller than `max_message_length`");

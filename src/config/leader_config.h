@@ -2,6 +2,7 @@
 #ifndef FLOSIM_CONFIG_LEADER_CONFIG_H
 #define FLOSIM_CONFIG_LEADER_CONFIG_H
 
+#include "util/diag.h"
 #include "util/params.h"
 
 struct mqtt_config { /* both roles; a key that only one of them has stays at its default in the other */
@@ -20,6 +21,15 @@ struct tls_config {
     char *ca, *cert, *key;
 };
 
+struct state_config {   /* also `state:` of a scenario */
+    int state_location; /* 0 inmemory, 1 redis */
+    char *state_hostname;
+    int64_t state_port;
+    char *state_username, *state_password_file;
+    int64_t state_db;
+    char *state_fallback; /* NULL or "inmemory" */
+};
+
 struct leader_config {
     struct {
         struct mqtt_config mqtt;
@@ -33,14 +43,7 @@ struct leader_config {
             char *token_file;
         } restful;
     } comm_config;
-    struct {
-        int state_location; /* 0 inmemory, 1 redis */
-        char *state_hostname;
-        int64_t state_port;
-        char *state_username, *state_password_file;
-        int64_t state_db;
-        char *state_fallback;
-    } state;
+    struct state_config state;
     char *checkpoint_dir_path, *validation_data_dir_path, *temp_dir_path;
     char *cluster, *models_dir_path, *plugin_dir;
     int64_t checkpoint_keep;
@@ -48,6 +51,10 @@ struct leader_config {
     int security; /* 0 warn, 1 strict */
 };
 
-extern const struct param_table mqtt_leader_table, mqtt_worker_table, tls_table, leader_config_table;
+extern const struct param_table mqtt_leader_table, mqtt_worker_table, state_config_table, tls_table,
+    leader_config_table;
+
+/* What is wrong with the section beyond its rows; `place` is that of state_fallback or what is nearest to it. */
+void state_config_check(const struct state_config *config, struct diag_place place, struct diags *diags);
 
 #endif

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "sim/broker.h"
+#include "sim/redis.h"
 #include "sim/supervisor.h"
 #include "util/fs.h"
 
@@ -241,13 +242,14 @@ static void who_does_not_leave_is_killed(void)
 static void be_a_supervisor(int pipe_end)
 {
     struct fixture f;
-    struct broker broker;
+    struct server broker, redis;
     struct error err = ERROR_INIT;
 
     init(&f);
     start(&f, wait_for_ever);
     await(&f, is_notified);
-    if (broker_start(&broker, f.supervisor, f.folder, &err))
+    if (server_start(&broker, &broker_kind, f.supervisor, f.folder, f.folder, &err) ||
+        server_start(&redis, &redis_kind, f.supervisor, f.folder, f.folder, &err))
         _exit(3);
     if (write(pipe_end, f.folder, sizeof f.folder) != (ssize_t)sizeof f.folder)
         _exit(4);
