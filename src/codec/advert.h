@@ -26,6 +26,8 @@ struct server_advert {
     char client_topic[256];      /* mqtt_client_topic: where workers answer */
     double heartbeat_interval_s; /* at which they beat */
     uint64_t leader_term;        /* ours; 0 where a stock leader sends none */
+    char leader_id[64];          /* ours: tells two leaders of one term apart; "" where none is sent */
+    char cluster[256];           /* ours: whose place it takes; "" where none is sent */
     struct hw_info hw;
 };
 

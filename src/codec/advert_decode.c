@@ -90,6 +90,8 @@ static int read_server(const json_t *root, struct server_advert *out, struct err
         status = json_read_number(root, "heartbeat_interval", 0.001, 1e6, &out->heartbeat_interval_s, err);
     if (!status)
         status = read_term(root, &out->leader_term, err);
+    json_read_label(root, "leader_id", out->leader_id, sizeof out->leader_id);
+    json_read_label(root, "cluster", out->cluster, sizeof out->cluster);
     read_hw(root, &out->hw);
     return status;
 }

@@ -45,10 +45,16 @@ static json_t *hw_object(const struct hw_info *hw)
 
 char *server_advert_encode(const struct server_advert *advert)
 {
-    return dump_and_free(json_pack("{s:s, s:f, s:n, s:o, s:n, s:o, s:o, s:I}", "type", "server", "timestamp",
-                                   advert->timestamp, "grpc_ep", "mqtt_client_topic", text(advert->client_topic),
-                                   "cluster_id", "heartbeat_interval", number(advert->heartbeat_interval_s), "hw_info",
-                                   hw_object(&advert->hw), "leader_term", (json_int_t)advert->leader_term));
+    json_t *object = json_pack("{s:s, s:f, s:n, s:o, s:n, s:o, s:o, s:I}", "type", "server", "timestamp",
+                               advert->timestamp, "grpc_ep", "mqtt_client_topic", text(advert->client_topic),
+                               "cluster_id", "heartbeat_interval", number(advert->heartbeat_interval_s), "hw_info",
+                               hw_object(&advert->hw), "leader_term", (json_int_t)advert->leader_term);
+
+    if (object && advert->leader_id[0])
+        json_object_set_new(object, "leader_id", text(advert->leader_id));
+    if (object && advert->cluster[0])
+        json_object_set_new(object, "cluster", text(advert->cluster));
+    return dump_and_free(object);
 }
 
 static json_t *labels_object(const struct dataset_advert *dataset)

@@ -15,6 +15,9 @@
 #include "util/error.h"
 #include "util/span.h"
 
+/* A worker's refusal of a leader that was replaced begins with it (FAILED_PRECONDITION). */
+#define EDGE_TERM_REFUSED "leader_term"
+
 enum edge_method {
     EDGE_ECHO,
     EDGE_STREAM_FILE,

@@ -80,6 +80,11 @@ static int check_config(const struct leader *leader, struct error *err)
     return OK;
 }
 
+static void clients_refuse(void *context)
+{
+    leader_replaced(context, 0, "what most clients answer");
+}
+
 static int make_roster(struct leader *leader, struct error *err)
 {
     const struct leader_config *config = leader->config;
@@ -89,6 +94,8 @@ static int make_roster(struct leader *leader, struct error *err)
         .max_missed = config->comm_config.mqtt.max_heartbeat_miss_threshold,
         .num_heartbeats_kept = config->comm_config.mqtt.num_heartbeats_timestamp_cached,
         .echo_timeout_s = timeout_s < ECHO_TIMEOUT_S ? timeout_s : ECHO_TIMEOUT_S,
+        .replaced = clients_refuse,
+        .context = leader,
     };
     struct edge_client_options edge = {.max_message_length = (size_t)config->comm_config.grpc.max_message_length};
     struct link_factory factory;
@@ -141,6 +148,11 @@ static void first_contact(void *context, const char *reason)
     loop_stop(leader->loop);
 }
 
+static void replaced(void *context, uint64_t term)
+{
+    leader_replaced(context, term, "its advert");
+}
+
 static void ready(struct loop_timer *timer)
 {
     struct leader *leader = CONTAINER_OF(timer, struct leader, ready_timer);
@@ -158,8 +170,10 @@ static int make_contact(struct leader *leader, struct error *err)
 {
     struct discovery_options options = {
         .config = &leader->config->comm_config.mqtt,
-        .leader_term = leader->term,
+        .cluster = leader->config->cluster,
+        .leader_id = leader->id,
         .first_contact = first_contact,
+        .replaced = replaced,
         .context = leader,
     };
     int status = discovery_new(&leader->discovery, &options, leader->roster, leader->loop, leader->log, err);
@@ -175,6 +189,10 @@ static int make_contact(struct leader *leader, struct error *err)
             *err = leader->contact;
         return leader->contact.status;
     }
+    status = leader_take_term(leader, err);
+    if (status != OK)
+        return status;
+    discovery_advertise(leader->discovery, leader->term);
     return loop_timer_set(leader->loop, &leader->ready_timer,
                           ns_of(leader->config->comm_config.mqtt.mqtt_sub_timeout_s), err);
 }
@@ -185,6 +203,8 @@ static void stop(struct loop_event *event)
 {
     struct leader *leader = CONTAINER_OF(event, struct leader, stop_event);
 
+    if (leader->leaving)
+        return;
     leader->leaving = true;
     log_write(leader->log, LOG_INFO, "leader", "leaving");
     sessions_leave(leader);
@@ -193,12 +213,6 @@ static void stop(struct loop_event *event)
 void leader_left(struct leader *leader)
 {
     loop_stop(leader->loop);
-}
-
-/* The term must grow from one leader of a cluster to the next: milliseconds since 1970 do. */
-static uint64_t new_term(const struct clock *clock)
-{
-    return (uint64_t)(clock_wall_s(clock) * 1e3);
 }
 
 static int make_parts(struct leader *leader, struct error *err)
@@ -211,10 +225,11 @@ static int make_parts(struct leader *leader, struct error *err)
         status = loop_new(&leader->loop, &clock_system, err);
     if (status != OK)
         return status;
-    leader->term = new_term(&clock_system);
     loop_timer_init(&leader->ready_timer, ready);
     leader->stop_event.handle = stop;
-    status = executor_new(&leader->executor, leader->loop, "leader-compute", err);
+    status = uuid_random(leader->id, err);
+    if (status == OK)
+        status = executor_new(&leader->executor, leader->loop, "leader-compute", err);
     if (status == OK)
         status = make_roster(leader, err);
     if (status == OK)
@@ -255,7 +270,7 @@ static void leave_network(struct leader *leader)
 {
     if (leader->loop)
         loop_timer_cancel(leader->loop, &leader->ready_timer);
-    discovery_free(leader->discovery);
+    discovery_free(leader->discovery, leader_is_replaced(leader));
     leader->discovery = NULL;
     http_server_free(leader->http, REST_TIMEOUT_MS);
     leader->http = NULL;
@@ -263,10 +278,11 @@ static void leave_network(struct leader *leader)
 
 int leader_run(struct leader *leader, struct error *err)
 {
-    (void)err;
     loop_run(leader->loop);
     leave_network(leader);
-    return OK;
+    if (leader_is_replaced(leader) && err)
+        *err = leader->failure;
+    return leader->failure.status;
 }
 
 void leader_stop(struct leader *leader)

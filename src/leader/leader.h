@@ -46,7 +46,8 @@ int leader_new(struct leader **out, const struct leader_config *config, const st
                const struct log *log, struct error *err);
 int leader_rest_port(const struct leader *leader);
 
-/* Runs on the calling thread until leader_stop. */
+/* Runs on the calling thread until leader_stop (OK), or until another leader has taken this one's place
+ * (ERR_UNAVAILABLE): then its session has ended without a trace, and nothing of the other's is touched. */
 int leader_run(struct leader *leader, struct error *err);
 
 /* Any thread, or a signal handler's eventfd reader. A running session stops after what it has (its folder is written,

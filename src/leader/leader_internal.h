@@ -9,6 +9,7 @@
 #include "leader/leader.h"
 #include "leader/session.h"
 #include "net/http_server.h"
+#include "util/uuid.h"
 
 enum { KEPT_SESSIONS = 16, KEPT_MODELS = 4 };
 
@@ -25,6 +26,7 @@ struct leader {
     const struct leader_host *host; /* may be NULL */
     const struct log *log;
     uint64_t term;
+    char id[UUID_TEXT]; /* of this process */
     struct loop *loop;
     struct executor *executor;
     struct edge_client *edge;
@@ -38,6 +40,7 @@ struct leader {
     bool contacted;
     bool ready; /* mqtt_sub_timeout_s has passed */
     bool leaving;
+    struct error failure; /* why it cannot go on: another leader has taken its place */
     struct loop_timer ready_timer;
     struct loop_timer linger_timer; /* of a leader that leaves */
     atomic_bool stop_asked;
@@ -54,12 +57,17 @@ struct leader {
 void sessions_submit(struct leader *leader, struct http_exchange *exchange, const struct http_request *request,
                      bool blocking);
 void sessions_ready(struct leader *leader);
-void sessions_leave(struct leader *leader); /* ends what runs, then leader_left */
+void sessions_leave(struct leader *leader); /* ends what runs, then leader_left; of a replaced leader without a trace */
 void sessions_fini(struct leader *leader);
 json_t *sessions_find(const struct leader *leader, const char *session_id, struct blob **model); /* new reference */
 
 /* rest.c */
 void rest_handle(void *context, struct http_exchange *exchange, const struct http_request *request);
+
+/* leader_term.c: whose turn it is. */
+int leader_take_term(struct leader *leader, struct error *err);
+void leader_replaced(struct leader *leader, uint64_t term, const char *who); /* term 0: not known; loop thread */
+bool leader_is_replaced(const struct leader *leader);
 
 /* leader.c */
 void leader_left(struct leader *leader);

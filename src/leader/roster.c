@@ -263,6 +263,17 @@ void roster_lost_contact(struct roster *roster, struct roster_client *client, co
     make_inactive(roster, client, reason);
 }
 
+void roster_note_term(struct roster *roster, struct roster_client *client, bool refused)
+{
+    size_t n = 0;
+
+    client->refused_term = refused;
+    for (size_t i = 0; refused && i < roster->n; i++)
+        n += roster->clients[i]->active && roster->clients[i]->refused_term;
+    if (2 * n > roster->num_active && roster->options.replaced)
+        roster->options.replaced(roster->options.context);
+}
+
 static double limit_s(const struct roster *roster)
 {
     return (double)roster->options.max_missed * roster->options.heartbeat_interval_s + GRACE_S;

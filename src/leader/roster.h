@@ -23,6 +23,7 @@ struct roster_client {
     char id[CLIENT_ID_MAX];
     size_t number; /* below roster_size, no two alike; the same for as long as the roster is held */
     bool active, busy;
+    bool refused_term;           /* its latest answer: another leader has a higher term */
     int echoes;                  /* that are to be answered */
     char reason[160];            /* why it is not active; "" where it is */
     struct client_advert advert; /* the latest; name, endpoint, data sets, models, benchmarks; benchmark and model rows
@@ -49,6 +50,8 @@ struct roster_options {
     size_t max_clients;          /* 0: 100,000 */
     size_t max_bytes;            /* of what the adverts say, about; 0: 512 MiB */
     double echo_timeout_s;
+    void (*replaced)(void *context); /* see roster_note_term; NULL: not told */
+    void *context;
 };
 
 enum roster_change {
@@ -88,6 +91,10 @@ void roster_set_hearing(struct roster *roster, bool hearing);
 
 /* A request failed as unavailable: out of contact until it is heard of again. */
 void roster_lost_contact(struct roster *roster, struct roster_client *client, const char *reason);
+
+/* Whether the client took a request of this leader's term. One that refuses may lie; when more than half of those in
+ * contact do, `replaced` is called. */
+void roster_note_term(struct roster *roster, struct roster_client *client, bool refused);
 
 /* Ask the client for an echo (which also ends its adverts); a failure makes it inactive. done (may be NULL) then runs
  * exactly once, later, unless false is returned: the echo could not be sent, and the client is inactive. */

@@ -100,7 +100,8 @@ struct client_tally *session_tally(struct session *session, struct roster_client
 
 void session_note_event(struct session *session, const char *name, json_t *fields)
 {
-    report_event(&session->setup->report, name, json_incref(fields));
+    if (!session->abandoned)
+        report_event(&session->setup->report, name, json_incref(fields));
 }
 
 void session_emit(struct session *session, const char *name, json_t *fields)
@@ -109,7 +110,10 @@ void session_emit(struct session *session, const char *name, json_t *fields)
 
     if (fields && host && host->observe)
         host->observe(host->context, name, fields);
-    report_event(&session->setup->report, name, fields);
+    if (session->abandoned)
+        json_decref(fields);
+    else
+        report_event(&session->setup->report, name, fields);
 }
 
 /* Whoever goes out of contact fails what it has in hand; whoever comes may be selected. */
@@ -195,6 +199,12 @@ void session_stop_now(struct session *session, const char *reason)
 {
     session_end(session, SESSION_STOPPED, "%s", reason);
     session->compute.broken_off = true;
+}
+
+void session_abandon(struct session *session, const char *reason)
+{
+    session->abandoned = true;
+    session_stop_now(session, reason);
 }
 
 void session_free(struct session *session)

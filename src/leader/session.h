@@ -46,6 +46,10 @@ void session_start(struct session *session);
 void session_stop_after_round(struct session *session, const char *reason);
 void session_stop_now(struct session *session, const char *reason);
 
+/* Break off without a trace: another leader goes on with this session. Nothing more is written, nobody is told to stop.
+ * `over` follows. */
+void session_abandon(struct session *session, const char *reason);
+
 /* Only after `over`, or before session_start. */
 void session_free(struct session *session);
 

@@ -38,7 +38,8 @@ static void let_all_go(struct session *session)
     while (session->jobs) {
         struct session_job *job = session->jobs;
 
-        session_job_abort(job);
+        if (!session->abandoned)
+            session_job_abort(job);
         session_job_leave(job);
         let_go(job);
     }
@@ -172,7 +173,8 @@ static void finish(struct session *session)
     struct final_task *self = calloc(1, sizeof *self);
 
     session->folder_begun = true;
-    if (!self) {
+    if (!self || session->abandoned) {
+        free(self);
         finished(session);
         return;
     }

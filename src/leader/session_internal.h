@@ -165,6 +165,7 @@ struct session {
     enum session_status status;
     char reason[512], stop_reason[256];
     bool stop_after_round, let_go, folder_begun;
+    bool abandoned; /* another leader goes on with it */
     struct loop_event end_event;
     struct roster_listener listener;
     struct loop_timer wait_timer;

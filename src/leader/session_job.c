@@ -163,9 +163,12 @@ void session_link_answered(void *context, struct link_reply *reply)
     if (job->state == JOB_ANSWERED)
         return; /* given up before; the answer comes too late and is dropped. Freed by its merge. */
     if (reply->error.status == OK) {
+        roster_note_term(session->env.roster, job->client, false);
         session_job_answered(job, reply);
         return;
     }
+    if (reply->error.status == ERR_PRECONDITION && strstr(reply->error.message, EDGE_TERM_REFUSED))
+        roster_note_term(session->env.roster, job->client, true);
     job->bytes_down += reply->bytes_sent;
     /* Losing contact fails every job of the client, this one too. */
     if (is_out_of_contact(reply->error.status) && job->client->active) {

@@ -222,6 +222,10 @@ void sessions_ready(struct leader *leader)
 
 void sessions_leave(struct leader *leader)
 {
+    if (leader->session && leader_is_replaced(leader)) {
+        session_abandon(leader->session, leader->failure.message);
+        return;
+    }
     if (leader->session) {
         session_stop_now(leader->session, "the leader was told to leave");
         return;

@@ -162,7 +162,7 @@ static int admit(struct service *service, uint64_t leader_term, struct error *er
     if (service->closing)
         return FAIL(err, ERR_UNAVAILABLE, "the worker is leaving");
     if (leader_term && leader_term < service->highest_term)
-        return FAIL(err, ERR_PRECONDITION, "leader_term %llu is over: a leader of term %llu has taken its place",
+        return FAIL(err, ERR_PRECONDITION, EDGE_TERM_REFUSED " %llu is over: a leader of term %llu has taken its place",
                     (unsigned long long)leader_term, (unsigned long long)service->highest_term);
     service_note_term(service, leader_term);
     return OK;

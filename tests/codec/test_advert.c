@@ -186,13 +186,19 @@ Test(advert, a_full_client_survives_the_round_trip)
 
 Test(advert, the_term_and_a_broken_interval_survive)
 {
-    struct server_advert advert = {
-        .timestamp = 3, .client_topic = "p/advert_client", .heartbeat_interval_s = 0.5, .leader_term = 17};
+    struct server_advert advert = {.timestamp = 3,
+                                   .client_topic = "p/advert_client",
+                                   .heartbeat_interval_s = 0.5,
+                                   .leader_term = 17,
+                                   .leader_id = "me",
+                                   .cluster = "fleet"};
     struct server_advert back;
     char *encoded = server_advert_encode(&advert);
 
     cr_assert_eq(server_advert_decode(text_span(encoded), &back, NULL), OK);
     cr_assert_eq(back.leader_term, 17);
+    cr_assert_str_eq(back.leader_id, "me");
+    cr_assert_str_eq(back.cluster, "fleet");
     cr_assert_float_eq(back.heartbeat_interval_s, 0.5, 0);
     cr_assert_not_null(strstr(encoded, "\"timestamp\": 3.0"), "%s: a float, as Flotilla sends", encoded);
     free(encoded);

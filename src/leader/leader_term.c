@@ -1,0 +1,45 @@
+/* The leader's term: who has the highest one leads the cluster, and whoever learns of a higher one stops. */
+#include <stdio.h>
+
+#include "leader/leader_internal.h"
+
+/* A leader that keeps nothing knows of its predecessors by the broker alone, and one that left properly took its advert
+ * away; the workers still remember its term. Milliseconds since 1970 grow from one leader to the next. */
+static uint64_t least_term(const struct leader *leader)
+{
+    uint64_t now_ms = (uint64_t)(clock_wall_s(&clock_system) * 1e3);
+    uint64_t next = discovery_heard_term(leader->discovery) + 1;
+
+    return next > now_ms ? next : now_ms;
+}
+
+int leader_take_term(struct leader *leader, struct error *err)
+{
+    (void)err;
+    leader->term = least_term(leader);
+    return OK;
+}
+
+bool leader_is_replaced(const struct leader *leader)
+{
+    return leader->failure.status != OK;
+}
+
+void leader_replaced(struct leader *leader, uint64_t term, const char *who)
+{
+    char of_term[40] = "";
+
+    if (leader_is_replaced(leader))
+        return;
+    if (term)
+        snprintf(of_term, sizeof of_term, " of term %llu", (unsigned long long)term);
+    FAIL(&leader->failure, ERR_UNAVAILABLE,
+         "another leader%s has taken the place of this one (term %llu), says %s: leaving to it; nothing more is "
+         "written",
+         of_term, (unsigned long long)leader->term, who);
+    log_write(leader->log, LOG_ERROR, "leader", "%s", leader->failure.message);
+    if (leader->leaving)
+        return;
+    leader->leaving = true;
+    sessions_leave(leader);
+}
