@@ -23,7 +23,8 @@ static const char help[] =
     "    Reads and checks SESSION.yaml (Flotilla's training_config.yaml), sends it to the leader's REST port and waits\n"
     "    until the session has ended; then prints the leader's answer. With --follow it prints one line a round\n"
     "    meanwhile, and on a terminal a bar. Names of strategies and models are looked up by the leader.\n"
-    "    Ctrl-C leaves: the session goes on.\n"
+    "    Ctrl-C leaves: the session goes on. A leader that dies is waited for, for a minute: where one goes on with the\n"
+    "    session (flosim leader --resume) at the same address, so does submit.\n"
     "\n"
     "OPTIONS\n"
     "    -l, --leader HOST:PORT   where the leader's REST interface listens (required)\n"
@@ -306,8 +307,15 @@ static int post(const struct submission *submission, const char *path, struct le
 static int run_blocking(const struct submission *submission, bool as_json, struct error *err)
 {
     struct leader_answer answer;
-    int status = post(submission, "/execute_command", &answer, err);
+    struct error why = ERROR_INIT;
+    int status = post(submission, "/execute_command", &answer, &why);
 
+    if (status == ERR_IO || (answer.http_status == 503 && json_is_true(json_object_get(answer.json, "replaced")))) {
+        leader_answer_fini(&answer);
+        return submit_wait(&submission->leader, submission->id, as_json, &why, err);
+    }
+    if (status && err)
+        *err = why;
     if (!status || (as_json && answer.json))
         print_answer(&answer, as_json);
     leader_answer_fini(&answer);

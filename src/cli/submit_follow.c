@@ -10,10 +10,13 @@
 enum { BAR_CELLS = 24, REQUEST_TIMEOUT_S = 10 };
 
 static const struct timespec poll_interval = {0, 500000000};
-static const uint64_t patience_ns = 10000000000u; /* with a leader that does not answer: it may be restarting */
+enum { PATIENCE_S = 60 }; /* with a leader that does not answer: it is started again, or another takes its place */
 
 struct view {
     bool as_json, terminal, bar_is_shown, waited, told_waiting;
+    bool quiet;           /* only the end is shown */
+    bool lost;            /* the leader does not answer, or does not go on; that was told */
+    uint64_t heard_ns;    /* when the session was last seen to go on */
     long long last_round; /* that was shown; 0: none */
     size_t num_rounds_shown;
     double seconds; /* of the rounds shown */
@@ -67,7 +70,7 @@ static void print_json(const json_t *object)
 /* A leader shows the latest rounds of a long session, not all of them. */
 static void show_new_rounds(struct view *view, const json_t *session)
 {
-    const json_t *rounds = json_object_get(session, "rounds");
+    const json_t *rounds = view->quiet ? NULL : json_object_get(session, "rounds");
 
     for (size_t i = 0; i < json_array_size(rounds); i++) {
         const json_t *round = json_array_get(rounds, i);
@@ -147,7 +150,7 @@ static bool show(struct view *view, json_t *session, const char *id, int *outcom
     show_new_rounds(view, session);
     if (over)
         show_end(view, session, id, status);
-    else if (view->terminal && !strcmp(status, "running"))
+    else if (view->terminal && !view->quiet && !strcmp(status, "running"))
         draw_bar(view, session);
     fflush(stdout);
     return over;
@@ -188,9 +191,35 @@ static int look(const struct leader_address *leader, const char *id, json_t **se
     return status;
 }
 
-static bool may_pass(int status)
+/* A leader that came back may not have the session yet. */
+static bool may_pass(const struct view *view, int status)
 {
-    return status == ERR_UNAVAILABLE || status == ERR_DEADLINE;
+    return status == ERR_UNAVAILABLE || status == ERR_DEADLINE || status == ERR_IO ||
+           (view->lost && status == ERR_INVALID);
+}
+
+static void tell_lost(struct view *view, const struct leader_address *leader, const char *id, const char *why)
+{
+    if (view->lost)
+        return;
+    view->lost = true;
+    clear_bar(view);
+    fflush(stdout);
+    fprintf(stderr, "flosim submit: %s: waiting up to %d s for a leader at %s that goes on with session %s\n", why,
+            PATIENCE_S, leader->base, id);
+}
+
+static void tell_found(struct view *view, const char *id)
+{
+    if (view->lost)
+        fprintf(stderr, "flosim submit: session %s goes on\n", id);
+    view->lost = false;
+    view->heard_ns = clock_now_ns(&clock_system);
+}
+
+static bool has_patience(const struct view *view)
+{
+    return clock_now_ns(&clock_system) - view->heard_ns < (uint64_t)PATIENCE_S * 1000000000u;
 }
 
 /* The leader leaves (and stops its session), does not show a session that it had accepted, or is silent for too long:
@@ -200,36 +229,63 @@ static int give_up(struct view *view, const struct leader_address *leader, const
 {
     clear_bar(view);
     fflush(stdout);
-    if (may_pass(why->status))
+    if (may_pass(view, why->status))
         return FAIL(err, ERR_UNAVAILABLE,
-                    "the leader at %s does not answer any more: if it has ended, session %s ended with it; what it "
-                    "had done is in the session's folder there",
-                    leader->base, id);
+                    "no leader at %s goes on with session %s (%s): where its state was kept, submit it again with "
+                    "--restore --session_id %s",
+                    leader->base, id, why->message, id);
     return FAIL(err, why->status == ERR_CANCELLED ? ERR_CANCELLED : ERR_UNAVAILABLE, "%s", why->message);
 }
 
-int submit_follow(const struct leader_address *leader, const char *session_id, bool as_json, struct error *err)
+/* The leader has the session from an earlier life, and does not run it. */
+static bool is_interrupted(const json_t *session)
 {
-    struct view view = {.as_json = as_json, .terminal = !as_json && isatty(STDOUT_FILENO)};
-    uint64_t heard_ns = clock_now_ns(&clock_system);
+    return strcmp(json_string_value(json_object_get(session, "status")), "interrupted") == 0;
+}
+
+static int follow(struct view *view, const struct leader_address *leader, const char *id, struct error *err)
+{
     int outcome = OK;
 
     while (!interrupted()) {
         struct error why = ERROR_INIT;
         json_t *session;
-        int status = look(leader, session_id, &session, &why);
+        int status = look(leader, id, &session, &why);
+        bool over = false;
+
         if (status && interrupted())
             break;
-        if (!status) {
-            heard_ns = clock_now_ns(&clock_system);
-            bool over = show(&view, session, session_id, &outcome);
-            json_decref(session);
-            if (over)
-                return outcome;
-        } else if (!may_pass(status) || clock_now_ns(&clock_system) - heard_ns > patience_ns) {
-            return give_up(&view, leader, session_id, &why, err);
+        if (!status && is_interrupted(session)) {
+            status = FAIL(&why, ERR_UNAVAILABLE, "the leader has the session, but does not run it");
+        } else if (!status) {
+            tell_found(view, id);
+            over = show(view, session, id, &outcome);
         }
+        json_decref(session);
+        if (over)
+            return outcome;
+        if (status && (!may_pass(view, status) || !has_patience(view)))
+            return give_up(view, leader, id, &why, err);
+        if (status)
+            tell_lost(view, leader, id, why.message);
         nanosleep(&poll_interval, NULL);
     }
-    return leave_running(&view, leader, session_id, err);
+    return leave_running(view, leader, id, err);
+}
+
+int submit_follow(const struct leader_address *leader, const char *session_id, bool as_json, struct error *err)
+{
+    struct view view = {
+        .as_json = as_json, .terminal = !as_json && isatty(STDOUT_FILENO), .heard_ns = clock_now_ns(&clock_system)};
+
+    return follow(&view, leader, session_id, err);
+}
+
+int submit_wait(const struct leader_address *leader, const char *session_id, bool as_json, const struct error *why,
+                struct error *err)
+{
+    struct view view = {.as_json = as_json, .quiet = true, .heard_ns = clock_now_ns(&clock_system)};
+
+    tell_lost(&view, leader, session_id, why->message);
+    return follow(&view, leader, session_id, err);
 }

@@ -26,7 +26,7 @@ enum { SESSION_PATH_MAX = 16 + 3 * 128 + 1 };
 void leader_session_path(const char *id, char path[SESSION_PATH_MAX]);
 
 /* One request; `body` JSON or NULL. timeout_s 0: waits as long as it takes. ERR_CANCELLED after an interrupt (see
- * interrupted()), ERR_UNAVAILABLE with the remedy where nobody answers. */
+ * interrupted()), ERR_UNAVAILABLE with the remedy where nobody answers, ERR_IO where the leader died meanwhile. */
 int leader_request(const struct leader_address *leader, const char *method, const char *path, const char *body,
                    double timeout_s, struct leader_answer *out, struct error *err);
 void leader_answer_fini(struct leader_answer *answer);

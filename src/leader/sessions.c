@@ -55,6 +55,10 @@ static void answer_waiting(struct leader *leader, const struct session *session)
     leader->waiting = NULL;
     if (!exchange)
         return;
+    if (leader_is_replaced(leader)) {
+        http_respond_json(exchange, 503, json_pack("{s:s, s:b}", "message", leader->failure.message, "replaced", true));
+        return;
+    }
     switch (session_state(session)) {
     case SESSION_FINISHED:
         http_respond_message(exchange, 200, "Session %s finished", session_id(session));
@@ -120,7 +124,8 @@ static void leave_after(struct leader *leader, bool is_followed)
 static void over(void *context, struct session *session)
 {
     struct leader *leader = context;
-    bool is_followed = !leader->waiting && !leader->host;
+    /* Who follows a session that another leader goes on with is to ask that one. */
+    bool is_followed = !leader->waiting && !leader->host && !leader_is_replaced(leader);
 
     leader->session = NULL;
     remember(leader, session);

@@ -121,6 +121,11 @@ static int status_of(CURLcode code, const struct transfer *transfer)
         return ERR_INVALID;
     case CURLE_WRITE_ERROR:
         return transfer->too_large ? ERR_TOO_LARGE : ERR_MEMORY;
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+    case CURLE_GOT_NOTHING:
+    case CURLE_PARTIAL_FILE:
+        return ERR_IO;
     default:
         return ERR_UNAVAILABLE;
     }
