@@ -1,5 +1,6 @@
-/* Faults: a pluggable kind. A member says what happens to one client; when, to whom and for how long is the same for
- * all and lies in fault_plan.h; the runner (fault_runner.h) takes each victim through the stages below.
+/* Faults: a pluggable kind. A member says what happens to one victim: a client, or the leader, the broker or the state
+ * store. When, to whom and for how long is the same for all and lies in fault_plan.h; the runner (fault_runner.h) takes
+ * each victim through the stages below.
  * To add a fault: copy sim/fault/stop.c, add a row to sim/fault/registry.c. The supervisor's thread only; no slot may
  * block: what takes time is asked about by the predicates after every event. */
 #ifndef FLOSIM_SIM_FAULT_H
@@ -9,9 +10,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sim/server.h"
 #include "sim/shared.h"
 #include "sim/supervisor.h"
 #include "util/params.h"
+
+enum fault_target { FAULT_CLIENTS, FAULT_LEADER, FAULT_BROKER, FAULT_REDIS };
+
+/* How a leader begins that takes a dead one's place. */
+struct leader_resume {
+    bool revive;    /* the model and the round number only; else everything */
+    bool from_file; /* from the latest checkpoint; else from the state store, or what there is */
+};
 
 /* What faults can reach. Lent by the simulation. */
 struct fault_world {
@@ -19,8 +29,12 @@ struct fault_world {
     struct shared *shared;
     struct process *clients; /* [num_clients] */
     size_t num_clients;
+    struct process *leader;
+    struct server *broker, *redis; /* the run's own; NULL: it has none */
     /* Start a client's process again (its probes are new, its id the same). */
     int (*start_client)(void *context, size_t client, struct error *err);
+    /* Start a leader in the place of one that has ended; it goes on with the session. */
+    int (*start_leader)(void *context, const struct leader_resume *how, struct error *err);
     /* A line for the person who watches. */
     void (*say)(void *context, const char *line);
     void (*warn)(void *context, const char *line); /* also for the one who wants it quiet */
@@ -31,36 +45,47 @@ struct fault_world {
 
 /* One victim of one fault. */
 struct victim {
-    size_t client;
+    enum fault_target target;
+    size_t client;  /* FAULT_CLIENTS: which one */
     uint32_t fault; /* number of the fault, from 1 */
     /* When the fault struck: */
-    uint32_t activations; /* how often the leader had seen it come */
+    uint32_t activations; /* how often the leader had seen it come (a client), or had reached it (the broker) */
     uint32_t starts;      /* how often its process had been started */
 };
 
 enum fault_for { FOR_REFUSED, FOR_OPTIONAL, FOR_REQUIRED };
 
+struct fault_limits;
+
 struct fault_ops {
     const char *name; /* as in `do:` */
     const char *help;
     const struct param_table *params; /* arguments of its own, beside the common ones; or NULL */
-    enum fault_for takes_for;         /* does it end after `for:`? */
-    bool undo_at_once;   /* undone as soon as it is noticed, and the barrier lasts until the client has recovered */
+    enum fault_target target;
+    enum fault_for takes_for; /* does it end after `for:`? */
+    bool undo_at_once;   /* undone as soon as it is noticed, and the barrier lasts until the victim has recovered (but a
+                          * leader, whose end ends it) */
     bool undo_unnoticed; /* may be undone before the leader noticed */
     /* The victim goes on and follows an order that lies in its block: nobody halts for it, nobody notices or recovers
      * (struck, noticed and recovered are NULL), and with `round:` too the victims are drawn from all clients. It is in
      * force before that round's first request is sent. */
     bool by_order;
 
-    /* Begin. `args` is the struct of `params`. A client that is dead already is no error. */
+    /* Why a scenario cannot have it with these arguments, for a message that begins with its name; NULL: it can. The
+     * slot may be NULL. */
+    const char *(*obstacle)(const struct fault_limits *limits, const void *args);
+    /* undo_at_once: so long after it was noticed; NULL: 0. */
+    double (*pause_s)(const void *args);
+
+    /* Begin. `args` is the struct of `params`. A victim that is dead already is no error. */
     int (*strike)(struct fault_world *world, const struct victim *victim, const void *args, struct error *err);
     /* Is it true that the victim cannot act any more? Only then its probe is released. */
     bool (*struck)(const struct fault_world *world, const struct victim *victim);
     /* Does the leader's roster show the effect? */
     bool (*noticed)(const struct fault_world *world, const struct victim *victim);
     /* Take it back (FOR_REFUSED without undo_at_once: NULL). */
-    int (*undo)(struct fault_world *world, const struct victim *victim, struct error *err);
-    /* Is the client in the leader's roster again? */
+    int (*undo)(struct fault_world *world, const struct victim *victim, const void *args, struct error *err);
+    /* Is the victim at work again, as far as the leader can tell? */
     bool (*recovered)(const struct fault_world *world, const struct victim *victim);
 };
 
@@ -68,12 +93,32 @@ extern const struct fault_ops *const fault_kinds[]; /* NULL-terminated */
 const struct fault_ops *fault_find(const char *name);
 const char *fault_unknown(const char *name, char text[WORDS_TEXT]); /* what to say of a name that is none */
 
-/* Predicates that several members share. */
-bool fault_client_was_missed(const struct fault_world *world, const struct victim *victim); /* or came back since */
-bool fault_client_came_back(const struct fault_world *world, const struct victim *victim);
+/* The victim's process; NULL where the run has none such. */
+struct process *fault_process(const struct fault_world *world, const struct victim *victim);
+
+/* "leader"; for clients "client". */
+const char *fault_target_name(enum fault_target target);
+
+/* How often the leader has seen this victim come. */
+uint32_t fault_activations(const struct fault_world *world, const struct victim *victim);
+
+/* Slots that several members share. */
+bool fault_at_once(const struct fault_world *world, const struct victim *victim);    /* true */
+bool fault_was_missed(const struct fault_world *world, const struct victim *victim); /* or came back since */
+bool fault_came_back(const struct fault_world *world, const struct victim *victim);
 bool fault_process_has_ended(const struct fault_world *world, const struct victim *victim);
 bool fault_process_was_ended(const struct fault_world *world, const struct victim *victim); /* or started anew since */
 int fault_kill_process(struct fault_world *world, const struct victim *victim, const void *args, struct error *err);
-int fault_start_process(struct fault_world *world, const struct victim *victim, struct error *err);
+int fault_start_process(struct fault_world *world, const struct victim *victim, const void *args, struct error *err);
+
+/* For servers. */
+struct fault_after {
+    double after_s;
+};
+extern const struct param_table fault_after_table;
+double fault_after_pause_s(const void *args);
+bool fault_server_is_open(const struct fault_world *world, const struct victim *victim);
+const char *fault_broker_obstacle(const struct fault_limits *limits, const void *args);
+const char *fault_redis_obstacle(const struct fault_limits *limits, const void *args);
 
 #endif

@@ -62,7 +62,7 @@ bool fault_halt_is_over(struct fault_halts *halts, const struct victim *victim)
         slots_reclaim(shared_slots(world->shared), shared_slot_owner(block, victim->client));
         return true;
     case PROBE_ARMED:
-        return fault_process_has_ended(world, victim) || fault_client_was_missed(world, &since_armed) ||
+        return fault_process_has_ended(world, victim) || fault_was_missed(world, &since_armed) ||
                atomic_load(&block->answers) != halt->answers;
     default:
         return true; /* another fault has started its process anew */

@@ -19,20 +19,26 @@ struct fault_keys { /* what every entry has */
 
 #define AT(member) offsetof(struct fault_keys, member)
 
-static const char *const phases[] = {"training", NULL};
+/* In the order of enum fault_phase. */
+static const char *const phases[] = {"selection", "distribution", "training", "aggregation", "validation", "end", NULL};
+static const char *const points[] = {"leader.selection",   "leader.selected",   "leader.training",
+                                     "leader.aggregation", "leader.validation", "leader.end"};
 
 // clang-format off
 static const struct param rows[] = {
     {.name = "round", .type = PARAM_INT, .offset = AT(round), .min = 1, .max = 1e9,
      .help = "Strike in this round (the first is 1): a barrier, so that it repeats exactly."},
     {.name = "phase", .type = PARAM_CHOICE, .offset = AT(phase), .choices = phases, .fallback = "training",
-     .help = "Where in the round: `training` is after the victim's first mini-batch and before its answer."},
+     .help = "Where in the round. `selection`: before clients are chosen; `distribution`: they are chosen, nothing has been sent; `training`: "
+             "the requests are sent, and a victim has run its first mini-batch and not answered; `aggregation`: before an update is "
+             "merged; `validation`: before the new model is validated; `end`: the round is over and on record. Clients are struck in "
+             "`training`; the leader, the broker and Redis in any of them."},
     {.name = "at", .type = PARAM_DURATION, .offset = AT(at_s), .min = 0, .max = 1e9,
      .help = "Or strike so long after the session began."},
     {.name = "do", .type = PARAM_STRING, .offset = AT(kind), .flags = PARAM_REQUIRED,
      .help = "What happens: a kind of fault."},
     {.name = "clients", .type = PARAM_NODE, .offset = AT(clients),
-     .help = "To whom: a number (5) or share (10%) drawn by the seed from the clients that train in the round, or from all "
+     .help = "To whom, where it happens to clients: a number (5) or share (10%) drawn by the seed from the clients that train in the round, or from all "
              "with `at:` and for corrupt-update; a list of client numbers ([0, 3]); or all."},
     {.name = "group", .type = PARAM_STRING, .offset = AT(group),
      .help = "Only clients of this group of the fleet."},
@@ -48,6 +54,16 @@ const struct param_table fault_common_table = {
     .num_rows = sizeof rows / sizeof *rows,
     .size = sizeof(struct fault_keys),
 };
+
+const char *fault_phase_point(enum fault_phase phase)
+{
+    return points[phase];
+}
+
+const char *fault_phase_name(enum fault_phase phase)
+{
+    return phases[phase];
+}
 
 /* --- whom --- */
 
@@ -132,12 +148,28 @@ static void read_group(struct yaml_node node, const char *group, const struct fa
         diag_error(diags, yaml_place(yaml_get(node, "group")), "`group`: the fleet has no group `%s`", group);
 }
 
-static void read_whom(struct yaml_node node, const struct fault_keys *keys, const struct fault_limits *limits,
-                      struct whom *whom, struct diags *diags)
+/* Who is struck by a fault of the leader or a server need not be said. */
+static bool out_of_place(struct yaml_node node, const struct fault_ops *ops, struct diags *diags)
+{
+    static const char *const keys[] = {"clients", "group"};
+
+    if (!ops || ops->target == FAULT_CLIENTS)
+        return false;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (yaml_get(node, keys[i]).doc)
+            diag_error(diags, yaml_place(yaml_get(node, keys[i])), "`%s`: %s happens to no clients", keys[i],
+                       ops->name);
+    return true;
+}
+
+static void read_whom(struct yaml_node node, const struct fault_keys *keys, const struct fault_ops *ops,
+                      const struct fault_limits *limits, struct whom *whom, struct diags *diags)
 {
     struct yaml_node clients = yaml_get(node, "clients");
     const char *text = yaml_text(clients);
 
+    if (out_of_place(node, ops, diags))
+        return;
     read_group(node, keys->group, limits, whom, diags);
     if (!clients.doc && !keys->group)
         diag_error(diags, yaml_place(node), "a fault needs `clients` or `group`: to whom does it happen?");
@@ -160,23 +192,36 @@ static void read_when(struct yaml_node node, const struct fault_keys *keys, cons
 
     out->by_round = round.doc != NULL;
     out->round = keys->round - 1;
+    out->phase = (enum fault_phase)keys->phase;
     out->at_s = keys->at_s;
     if (!round.doc == !at.doc)
         diag_error(diags, yaml_place(node), "a fault needs one of `round` and `at`: when does it happen?");
     if (round.doc && limits->num_rounds > 0 && keys->round > limits->num_rounds)
         diag_error(diags, yaml_place(round), "`round`: %" PRId64 " lies beyond num_training_rounds (%" PRId64 ")",
                    keys->round, limits->num_rounds);
+    if (out->ops && out->ops->target == FAULT_CLIENTS && out->phase != PHASE_TRAINING)
+        diag_error(diags, yaml_place(yaml_get(node, "phase")), "`phase`: %s strikes clients, and these in `training`",
+                   out->ops->name);
 }
 
 static void read_for(struct yaml_node node, const struct fault_keys *keys, struct fault_plan *out, struct diags *diags)
 {
     struct yaml_node duration = yaml_get(node, "for");
 
-    out->for_s = keys->for_s;
+    out->for_s = out->ops->pause_s ? out->ops->pause_s(out->args) : keys->for_s;
     if (duration.doc && out->ops->takes_for == FOR_REFUSED)
         diag_error(diags, yaml_place(duration), "`for`: %s takes none", out->ops->name);
     if (!duration.doc && out->ops->takes_for == FOR_REQUIRED)
         diag_error(diags, yaml_place(node), "%s needs `for`: how long does it last?", out->ops->name);
+}
+
+static void check_obstacle(struct yaml_node node, const struct fault_limits *limits, const struct fault_plan *plan,
+                           struct diags *diags)
+{
+    const char *why = plan->ops->obstacle ? plan->ops->obstacle(limits, plan->args) : NULL;
+
+    if (why)
+        diag_error(diags, yaml_place(yaml_get(node, "do")), "`do`: %s %s", plan->ops->name, why);
 }
 
 static const struct fault_ops *read_kind(struct yaml_node node, struct diags *diags)
@@ -209,9 +254,11 @@ int fault_plan_read(struct yaml_node node, const struct fault_limits *limits, st
     out->args = (const char *)out->keys + out->table.at[1];
     if (yaml_kind(node) == YAML_MAPPING) {
         read_when(node, out->keys, limits, out, diags);
-        read_whom(node, out->keys, limits, &out->whom, diags);
-        if (out->ops)
+        read_whom(node, out->keys, out->ops, limits, &out->whom, diags);
+        if (out->ops) {
             read_for(node, out->keys, out, diags);
+            check_obstacle(node, limits, out, diags);
+        }
     }
     return diags_errors(diags) == before ? OK : ERR_INVALID;
 }

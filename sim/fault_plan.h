@@ -18,13 +18,27 @@ struct whom {
     int group; /* only clients of this group of the fleet; -1: of any */
 };
 
+enum fault_phase { /* of a round, in this order */
+                   PHASE_SELECTION,
+                   PHASE_DISTRIBUTION,
+                   PHASE_TRAINING,
+                   PHASE_AGGREGATION,
+                   PHASE_VALIDATION,
+                   PHASE_END,
+};
+
+/* The leader's probe point of a phase. */
+const char *fault_phase_point(enum fault_phase phase);
+const char *fault_phase_name(enum fault_phase phase);
+
 struct fault_plan {
     const struct fault_ops *ops;
     bool by_round;
-    int64_t round; /* by_round: from 0, as on the wire */
-    double at_s;   /* else: since the session began */
-    double for_s;  /* 0: for good */
-    struct whom whom;
+    int64_t round;             /* by_round: from 0, as on the wire … */
+    enum fault_phase phase;    /* … and where in it */
+    double at_s;               /* else: since the session began */
+    double for_s;              /* 0: for good, or undone at once */
+    struct whom whom;          /* of a fault of clients */
     struct joined_table table; /* of the common keys and the kind's own */
     void *keys;                /* its struct */
     const void *args;          /* the kind's own part of it */
@@ -35,6 +49,8 @@ struct fault_limits {
     size_t num_clients;
     int64_t num_rounds;
     const struct fleet *fleet;
+    bool embedded_broker, embedded_redis; /* the run has servers of its own */
+    bool has_redis, has_checkpoints;      /* the leader's state outlives it */
 };
 
 /* Read one mapping. On errors (all in diags) *out is still good for fault_plan_fini. */

@@ -4,7 +4,8 @@
  * ("leader.selected"); victims are chosen among them and their "worker.training" is armed, and the leader's
  * "leader.training", where it will not end the round. Each victim halts after its first mini-batch; when all have, the
  * fault strikes, and the leader goes on once its roster shows the effect. So the same clients fail at the same point of
- * the same round in every run. Faults by `at:` just strike. */
+ * the same round in every run. Faults of the leader and of servers strike when the leader halts at the point of their
+ * phase. Faults by `at:` just strike. */
 #ifndef FLOSIM_SIM_FAULT_RUNNER_H
 #define FLOSIM_SIM_FAULT_RUNNER_H
 

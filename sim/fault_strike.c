@@ -6,9 +6,9 @@
 
 #include "util/container_of.h"
 
-static struct client_block *block_of(const struct strike *strike, const struct strike_victim *victim)
+static bool strikes_clients(const struct strike *strike)
 {
-    return shared_client(strike->setting->world->shared, victim->victim.client);
+    return strike->plan->ops->target == FAULT_CLIENTS;
 }
 
 static void time_is_over(struct supervisor_timer *timer)
@@ -22,6 +22,7 @@ static void time_is_over(struct supervisor_timer *timer)
 int strike_init(struct strike *strike, struct fault_runner *runner, const struct fault_setting *setting,
                 struct fault_halts *halts, size_t index, const uint32_t *candidates, size_t n, struct error *err)
 {
+    bool of_clients = setting->plans[index].ops->target == FAULT_CLIENTS;
     uint32_t *chosen = calloc(setting->world->num_clients, sizeof *chosen);
 
     *strike = (struct strike){
@@ -33,9 +34,11 @@ int strike_init(struct strike *strike, struct fault_runner *runner, const struct
     };
     if (!chosen)
         return FAIL(err, ERR_MEMORY, "out of memory");
-    strike->num_victims = fault_plan_choose(strike->plan, index, setting->seed, setting->fleet, candidates, n, chosen);
+    strike->num_victims =
+        of_clients ? fault_plan_choose(strike->plan, index, setting->seed, setting->fleet, candidates, n, chosen) : 1;
     strike->victims = calloc(strike->num_victims ? strike->num_victims : 1, sizeof *strike->victims);
     for (size_t i = 0; strike->victims && i < strike->num_victims; i++) {
+        strike->victims[i].victim.target = strike->plan->ops->target;
         strike->victims[i].victim.client = chosen[i];
         strike->victims[i].victim.fault = (uint32_t)index + 1;
         strike->victims[i].timer.fire = time_is_over;
@@ -69,6 +72,8 @@ void strike_fini(struct strike *strike)
 
 void strike_arm(struct strike *strike, int64_t round)
 {
+    if (!strikes_clients(strike))
+        return;
     for (size_t i = 0; i < strike->num_victims; i++) {
         fault_halt_hold(strike->halts, strike->victims[i].victim.client, round);
         strike->victims[i].is_held = true;
@@ -79,37 +84,57 @@ bool strike_is_ready(struct strike *strike)
 {
     bool ready = true;
 
-    for (size_t i = 0; i < strike->num_victims; i++)
+    for (size_t i = 0; strikes_clients(strike) && i < strike->num_victims; i++)
         ready &= fault_halt_is_over(strike->halts, &strike->victims[i].victim);
     return ready;
 }
 
-static void tell_event(const struct strike *strike, const char *event, const struct strike_victim *victim)
+static json_t *victim_fields(const struct strike *strike, const struct strike_victim *victim)
 {
     const struct fault_world *world = strike->setting->world;
 
-    event_log_write(strike->setting->events, event,
-                    json_pack("{s:I, s:s, s:I, s:s}", "fault", (json_int_t)strike->index + 1, "do",
-                              strike->plan->ops->name, "client", (json_int_t)victim->victim.client, "client_id",
-                              shared_client(world->shared, victim->victim.client)->id));
+    if (!strikes_clients(strike))
+        return json_pack("{s:s}", "victim", fault_target_name(victim->victim.target));
+    return json_pack("{s:I, s:s}", "client", (json_int_t)victim->victim.client, "client_id",
+                     shared_client(world->shared, victim->victim.client)->id);
 }
 
-/* "fault 1: kill clients 12, 31 in round 3" */
+static void tell_event(const struct strike *strike, const char *event, const struct strike_victim *victim)
+{
+    json_t *fields = json_pack("{s:I, s:s}", "fault", (json_int_t)strike->index + 1, "do", strike->plan->ops->name);
+    json_t *whom = victim_fields(strike, victim);
+
+    json_object_update(fields, whom);
+    json_decref(whom);
+    event_log_write(strike->setting->events, event, fields);
+}
+
+/* ", clients 12, 31"; of others than clients the fault's name tells enough. */
+static void list_victims(const struct strike *strike, char *text, size_t size)
+{
+    size_t used = (size_t)snprintf(text, size, ", %s", strike->num_victims == 0 ? "nobody to strike" : "clients");
+
+    for (size_t i = 0; i < strike->num_victims && used + 16 < size; i++)
+        used += (size_t)snprintf(text + used, size - used, " %zu%s", strike->victims[i].victim.client,
+                                 i + 1 < strike->num_victims ? "," : "");
+}
+
+/* "fault 1: kill in round 3, clients 12, 31", "fault 2: leader-kill in round 4, validation" */
 static void say_it(const struct strike *strike)
 {
     const struct fault_world *world = strike->setting->world;
-    char line[512], when[64];
-    size_t used;
+    char line[640], when[64], whom[512] = "";
 
-    if (strike->plan->by_round)
+    if (strike->plan->by_round && !strikes_clients(strike))
+        snprintf(when, sizeof when, "in round %" PRId64 ", %s", strike->plan->round + 1,
+                 fault_phase_name(strike->plan->phase));
+    else if (strike->plan->by_round)
         snprintf(when, sizeof when, "in round %" PRId64, strike->plan->round + 1);
     else
         snprintf(when, sizeof when, "at %g s", strike->plan->at_s);
-    used = (size_t)snprintf(line, sizeof line, "fault %zu: %s %s, %s", strike->index + 1, strike->plan->ops->name, when,
-                            strike->num_victims == 0 ? "nobody to strike" : "clients");
-    for (size_t i = 0; i < strike->num_victims && used + 16 < sizeof line; i++)
-        used += (size_t)snprintf(line + used, sizeof line - used, " %zu%s", strike->victims[i].victim.client,
-                                 i + 1 < strike->num_victims ? "," : "");
+    if (strikes_clients(strike))
+        list_victims(strike, whom, sizeof whom);
+    snprintf(line, sizeof line, "fault %zu: %s %s%s", strike->index + 1, strike->plan->ops->name, when, whom);
     world->say(world->context, line);
 }
 
@@ -138,7 +163,7 @@ static void warn_of_few(const struct strike *strike, size_t num_there)
     const struct fault_world *world = strike->setting->world;
     char line[256], when[64] = "";
 
-    if (plan->whom.kind != WHOM_COUNT || strike->num_victims >= plan->whom.count)
+    if (!strikes_clients(strike) || plan->whom.kind != WHOM_COUNT || strike->num_victims >= plan->whom.count)
         return;
     if (plan->by_round)
         snprintf(when, sizeof when, " in round %" PRId64, plan->round + 1);
@@ -159,8 +184,8 @@ static void strike_one(struct strike *strike, struct strike_victim *victim)
     struct fault_world *world = strike->setting->world;
     struct error err = ERROR_INIT;
 
-    victim->victim.activations = atomic_load(&block_of(strike, victim)->activations);
-    victim->victim.starts = atomic_load(&block_of(strike, victim)->starts);
+    victim->victim.activations = fault_activations(world, &victim->victim);
+    victim->victim.starts = fault_process(world, &victim->victim)->starts;
     victim->stage = STRIKE_STRIKING;
     tell_event(strike, "fault-strikes", victim);
     if (strike->plan->ops->strike(world, &victim->victim, strike->plan->args, &err))
@@ -196,10 +221,10 @@ static enum strike_stage noticed_next(struct strike *strike, struct strike_victi
 
     if (!ops->undo_at_once && strike->plan->for_s <= 0)
         return STRIKE_OVER;
-    if (!ops->undo_at_once && !victim->time_is_over)
+    if (strike->plan->for_s > 0 && !victim->time_is_over)
         return STRIKE_NOTICED;
     tell_event(strike, "fault-undone", victim);
-    if (ops->undo(strike->setting->world, &victim->victim, &err))
+    if (ops->undo(strike->setting->world, &victim->victim, strike->plan->args, &err))
         supervisor_fail(strike->setting->world->supervisor, &err);
     return STRIKE_RECOVERING;
 }
@@ -254,7 +279,10 @@ void strike_step(struct strike *strike)
 
 bool strike_lets_go(const struct strike *strike)
 {
-    enum strike_stage wanted = strike->plan->ops->undo_at_once ? STRIKE_OVER : STRIKE_NOTICED;
+    const struct fault_ops *ops = strike->plan->ops;
+    enum strike_stage wanted = ops->target == FAULT_LEADER ? STRIKE_STRUCK
+                               : ops->undo_at_once         ? STRIKE_OVER
+                                                           : STRIKE_NOTICED;
 
     for (size_t i = 0; i < strike->num_victims; i++)
         if (strike->victims[i].stage < wanted)

@@ -38,7 +38,7 @@ struct strike {
     bool began; /* the fault was applied */
 };
 
-/* Chooses the victims among `candidates`. ERR_MEMORY. */
+/* Chooses the victims among `candidates`; a fault of the leader or a server has its one. ERR_MEMORY. */
 int strike_init(struct strike *strike, struct fault_runner *runner, const struct fault_setting *setting,
                 struct fault_halts *halts, size_t index, const uint32_t *candidates, size_t n, struct error *err);
 void strike_fini(struct strike *strike);

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include "sim/simulation.h"
+#include "util/clock.h"
 
 static int64_t integer(const json_t *fields, const char *key)
 {
@@ -32,6 +33,45 @@ static void session_started(struct simulation *s, const json_t *fields)
     atomic_store(&shared_leader(s->shared)->session_stage, STAGE_RUNNING);
 }
 
+/* The models after the one of `round` are gone, and so is what was merged into them. */
+static void forget_after(struct simulation *s, uint32_t round)
+{
+    atomic_store(&shared_leader(s->shared)->rounds_finished, round);
+    for (size_t i = 0; i < s->num_clients; i++)
+        for (size_t k = 0; k < MERGE_NOTES; k++) {
+            struct merge_note *note = &shared_client(s->shared, i)->merged[k];
+
+            if (note->round > round)
+                *note = (struct merge_note){0};
+        }
+}
+
+static void note_merge(struct simulation *s, struct client_block *client, const json_t *fields)
+{
+    struct leader_block *leader = shared_leader(s->shared);
+    const struct merge_note note = {(uint64_t)integer(fields, "round") << 32 | (uint32_t)integer(fields, "attempt"),
+                                    atomic_load(&leader->rounds_finished) + 1};
+
+    for (size_t k = 0; k < MERGE_NOTES; k++)
+        if (client->merged[k].training == note.training)
+            atomic_fetch_add(&leader->doubled_updates, 1);
+    memmove(client->merged + 1, client->merged, (MERGE_NOTES - 1) * sizeof note);
+    client->merged[0] = note;
+}
+
+/* The leader that takes a dead one's place is at work again, with the model of `round` (0: the initial one). */
+static void note_work(struct simulation *s, int64_t round)
+{
+    struct leader_block *leader = shared_leader(s->shared);
+
+    if (atomic_load(&leader->working_life) == s->leader.starts)
+        return;
+    if (s->leader.starts > 1)
+        forget_after(s, (uint32_t)round);
+    atomic_store(&leader->working_since_ns, clock_now_ns(&clock_system));
+    atomic_store(&leader->working_life, s->leader.starts);
+}
+
 /* A round of several selections (one was lost, or clients are asked one by one) adds them up. */
 static void selected(struct simulation *s, const json_t *fields)
 {
@@ -55,6 +95,7 @@ static void selected(struct simulation *s, const json_t *fields)
     }
     atomic_fetch_add(&leader->selected, (uint32_t)json_array_size(ids));
     atomic_fetch_add(&leader->updates_sent, json_array_size(ids));
+    note_work(s, round);
     atomic_store(&leader->selected_round, round); /* last: whoever sees it sees the rest */
 }
 
@@ -66,6 +107,8 @@ static void update(struct simulation *s, const json_t *fields)
 
     atomic_fetch_add(&leader->answered, 1);
     atomic_fetch_add(&leader->updates_merged, 1);
+    if (client)
+        note_merge(s, client, fields);
     if (client && pss_kb > atomic_load(&client->pss_training_kb))
         atomic_store(&client->pss_training_kb, pss_kb);
 }
@@ -89,12 +132,14 @@ static void failure(struct simulation *s, const json_t *fields)
 static void round_ended(struct simulation *s, const json_t *fields)
 {
     struct leader_block *leader = shared_leader(s->shared);
-    uint32_t n = atomic_load(&leader->rounds_finished);
+    int64_t round = integer(fields, "round") - 1;
+    uint32_t n = (uint32_t)round;
 
-    if (n >= shared_max_rounds(s->shared))
+    /* A leader that began anew from an older checkpoint replays rounds: theirs are the records that count. */
+    if (round < 0 || n >= shared_max_rounds(s->shared))
         return;
     *shared_round(s->shared, n) = (struct round_record){
-        .round = integer(fields, "round") - 1,
+        .round = round,
         .selected = (uint32_t)integer(fields, "selected"),
         .merged = (uint32_t)integer(fields, "merged"),
         .failed = (uint32_t)integer(fields, "failed") + (uint32_t)integer(fields, "refused"),
@@ -133,7 +178,19 @@ static void session_finished(struct simulation *s, const json_t *fields)
     atomic_store(&leader->updates_dropped, (uint64_t)integer(ledger, "dropped"));
     atomic_store(&leader->lost_rounds, (uint64_t)integer(fields, "lost_rounds"));
     snprintf(leader->reason, sizeof leader->reason, "%s", reason ? reason : "");
+    note_work(s, integer(fields, "rounds"));
     atomic_store(&leader->session_stage, status && !strcmp(status, "finished") ? STAGE_FINISHED : STAGE_FAILED);
+}
+
+static void broker_changed(struct simulation *s, const json_t *fields)
+{
+    struct leader_block *leader = shared_leader(s->shared);
+    const char *state = json_string_value(json_object_get(fields, "state"));
+    bool is_up = state && !strcmp(state, "connected");
+
+    if (is_up)
+        atomic_fetch_add(&leader->broker_connections, 1);
+    atomic_store(&leader->broker_is_up, is_up);
 }
 
 static void roster_changed(struct simulation *s, const json_t *fields)
@@ -159,6 +216,7 @@ static const struct {
 } rows[] = {
     {"update", update},
     {"roster", roster_changed},
+    {"broker", broker_changed},
     {"selected", selected},
     {"failure", failure},
     {"round", round_ended},

@@ -9,6 +9,9 @@
 const struct metric metric_table[] = {
     {"rounds",          "",    PARAM_DOUBLE,   0, AT(rounds),          "Rounds that produced a new global model."},
     {"lost_rounds",     "",    PARAM_DOUBLE,   0, AT(lost_rounds),     "Rounds asked for that produced no new model."},
+    {"doubled_updates", "",    PARAM_DOUBLE,   0, AT(doubled_updates), "Updates that were merged although they were in the model already, by the same leader or by the one before it."},
+    {"recoveries",      "",    PARAM_DOUBLE,   0, AT(recoveries),      "How often the session went on with a new leader."},
+    {"recovery_s_max",  "s",   PARAM_DURATION, 3, AT(recovery_s_max),  "Longest time from a leader's SIGKILL to the next selection by a new one."},
     {"accuracy",        "%",   PARAM_DOUBLE,   2, AT(accuracy),        "Accuracy of the global model at the last validation."},
     {"best_accuracy",   "%",   PARAM_DOUBLE,   2, AT(best_accuracy),   "The highest accuracy at any validation."},
     {"loss",            "",    PARAM_DOUBLE,   4, AT(loss),            "Loss of the global model at the last validation."},

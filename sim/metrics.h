@@ -9,7 +9,8 @@
 
 /* NAN: the run produced no such figure. */
 struct run_metrics {
-    double rounds, lost_rounds;
+    double rounds, lost_rounds, doubled_updates;
+    double recoveries, recovery_s_max;
     double accuracy, best_accuracy, loss, train_loss, perplexity, mae, mse;
     double clients, clients_failed, clients_crashed;
     double wall_s, registration_s, round_s_p50, round_s_p95, round_s_max;

@@ -78,6 +78,7 @@ int process_start(struct process *process, const struct process_entry *entry, st
 
     if (threads != 1)
         return FAIL(err, ERR_INTERNAL, "cannot fork %s: the supervisor has %zu threads", process->name, threads);
+    process->starts++;
     fflush(NULL); /* or the child would write what is buffered once more */
     pid_t pid = fork();
     if (pid < 0)

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "util/error.h"
@@ -15,10 +16,12 @@ struct process {
     char name[64];      /* in messages: "leader", "client-007", "mosquitto" */
     char log_path[512]; /* where its output goes, appended */
     pid_t pid;          /* of the last start */
+    uint32_t starts;    /* so far; the last one's number */
     enum process_state state;
-    bool end_expected; /* a fault or the end of the run asked for it */
-    int exit_code;     /* PROCESS_ENDED: what it returned, or -1 … */
-    int signal;        /* … and the signal that ended it, or 0 */
+    bool end_expected;  /* a fault or the end of the run asked for it */
+    int exit_code;      /* PROCESS_ENDED: what it returned, or -1 … */
+    int signal;         /* … and the signal that ended it, or 0 */
+    uint64_t killed_ns; /* when it was last sent a SIGKILL, on clock_system */
 };
 
 struct process_entry {

@@ -82,7 +82,8 @@ static void say_new_rounds(struct progress *progress, struct shared *shared)
     uint32_t finished = atomic_load(&shared_leader(shared)->rounds_finished);
 
     for (; progress->lines < finished; progress->lines++)
-        say_round(progress, shared_round(shared, progress->lines));
+        if (shared_round(shared, progress->lines)->merged > 0) /* else its leader died before it told of it */
+            say_round(progress, shared_round(shared, progress->lines));
 }
 
 static double mean_round_s(const struct progress *progress, struct shared *shared)

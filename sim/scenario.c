@@ -229,8 +229,15 @@ static void read_faults(const struct scenario_reading *r)
 {
     struct scenario *s = r->scenario;
     /* Where `clients` itself is wrong nothing is said of their numbers. */
-    struct fault_limits limits = {s->keys.clients > 0 ? (size_t)s->keys.clients : MANY_CLIENTS,
-                                  s->session.server_training_config.num_training_rounds, &s->fleet};
+    struct fault_limits limits = {
+        .num_clients = s->keys.clients > 0 ? (size_t)s->keys.clients : MANY_CLIENTS,
+        .num_rounds = s->session.server_training_config.num_training_rounds,
+        .fleet = &s->fleet,
+        .embedded_broker = s->embedded_broker,
+        .embedded_redis = s->embedded_redis,
+        .has_redis = s->keys.state.state_location == 1,
+        .has_checkpoints = s->session.session_config.checkpoint_interval > 0,
+    };
     size_t n = read_items(r, s->keys.faults, "faults");
 
     s->faults = calloc(n ? n : 1, sizeof *s->faults);

@@ -98,6 +98,17 @@ struct slots *shared_slots(struct shared *shared)
     return part(shared, shared->slots_at);
 }
 
+void shared_forget_leader(struct shared *shared)
+{
+    struct leader_block *leader = &shared->leader;
+
+    atomic_store(&leader->rest_port, 0);
+    atomic_store(&leader->broker_is_up, 0);
+    atomic_store(&leader->active_clients, 0);
+    for (size_t i = 0; i < shared->sizes.num_clients; i++)
+        atomic_store(&shared_client(shared, i)->active, 0);
+}
+
 void shared_notify(struct shared *shared)
 {
     static const uint64_t one = 1;

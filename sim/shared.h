@@ -25,20 +25,29 @@ struct round_record {
     double seconds;              /* wall */
 };
 
-/* Written by the leader process (its observer), except the probes' arms. */
+/* Written by the leader process (its observer), except for the first lines. */
 struct leader_block {
-    struct probes probes;
+    /* the supervisor */
+    struct probes probes;                              /* armed by it, met by the leader */
+    _Atomic uint32_t life;                             /* number of its process, from 1 */
+    _Atomic uint32_t resume_revives, resume_from_file; /* struct leader_resume, for the submitter */
+    /* the leader */
     _Atomic int32_t rest_port; /* 0 until the port is open */
     _Atomic uint32_t active_clients;
     _Atomic int64_t round;               /* in progress; -1: none yet */
     _Atomic int64_t selected_round;      /* the last round whose selection is complete in the client blocks */
     _Atomic uint32_t selected, answered; /* of the round in progress */
-    _Atomic uint32_t rounds_finished;    /* entries of the round records that are whole */
+    _Atomic uint32_t rounds_finished;    /* entries of the round records that are whole, by round */
     _Atomic uint64_t updates_sent, updates_merged, updates_refused, updates_failed, updates_dropped;
-    _Atomic uint64_t lost_rounds;   /* selections from which no new model came */
-    _Atomic int64_t peak_rss_kb;    /* of its process, when the session was over */
-    _Atomic uint32_t session_stage; /* enum session_stage */
-    char reason[256];               /* why it ended, once it is finished or failed */
+    _Atomic uint64_t lost_rounds;        /* selections from which no new model came */
+    _Atomic uint64_t doubled_updates;    /* merged although they had been, and no leader's end undid that */
+    _Atomic int64_t peak_rss_kb;         /* of its process, when the session was over */
+    _Atomic uint32_t session_stage;      /* enum session_stage */
+    _Atomic uint32_t broker_is_up;       /* 1: it is connected to the broker */
+    _Atomic uint32_t broker_connections; /* how often it was connected */
+    _Atomic uint64_t working_since_ns;   /* when a leader process first selected clients, or ended the session … */
+    _Atomic uint32_t working_life;       /* … and that process' number (struct process: starts); 0: none yet */
+    char reason[256];                    /* why it ended, once it is finished or failed */
 };
 
 enum session_stage { STAGE_NONE, STAGE_RUNNING, STAGE_FINISHED, STAGE_FAILED };
@@ -59,6 +68,14 @@ enum corruption_kind {
     CORRUPT_ZERO,
 };
 
+/* An update of a client that was merged. */
+struct merge_note {
+    uint64_t training; /* which: of what round, and of which of its selections; 0: none */
+    uint32_t round;    /* from 1: into whose model */
+};
+
+enum { MERGE_NOTES = 4 };
+
 struct client_block {
     /* the supervisor */
     char id[UUID_TEXT];
@@ -69,11 +86,12 @@ struct client_block {
     /* the client */
     _Atomic uint32_t answers; /* trainings and other work that it has ended, one way or another */
     /* the leader */
-    _Atomic uint32_t active;         /* 1: in the roster and reachable */
-    _Atomic uint32_t activations;    /* how often it became active */
-    _Atomic int64_t selected_round;  /* the last round that it was asked to train in; -1: none */
-    _Atomic uint32_t failures;       /* requests that it failed or that were lost with it */
-    _Atomic int64_t pss_training_kb; /* the largest that it reported with an answer; 0: none */
+    _Atomic uint32_t active;               /* 1: in the roster and reachable */
+    _Atomic uint32_t activations;          /* how often it became active */
+    _Atomic int64_t selected_round;        /* the last round that it was asked to train in; -1: none */
+    struct merge_note merged[MERGE_NOTES]; /* the latest ones; the leader alone reads them */
+    _Atomic uint32_t failures;             /* requests that it failed or that were lost with it */
+    _Atomic int64_t pss_training_kb;       /* the largest that it reported with an answer; 0: none */
 };
 
 struct shared; /* opaque: where the parts lie */
@@ -92,6 +110,10 @@ struct leader_block *shared_leader(struct shared *shared);
 struct client_block *shared_client(struct shared *shared, size_t index);
 struct round_record *shared_round(struct shared *shared, size_t i); /* i < max_rounds */
 struct slots *shared_slots(struct shared *shared);
+
+/* The supervisor: the leader's process has ended. Nobody is in its roster any more, its port is closed; what it had
+ * finished stays. */
+void shared_forget_leader(struct shared *shared);
 
 /* Any process: wake the supervisor. */
 void shared_notify(struct shared *shared);

@@ -71,14 +71,21 @@ static void server_ended(struct simulation *s, struct server *server, const char
         fail_with_tail(s, &server->process, by_itself);
 }
 
+static void leader_ended(struct simulation *s)
+{
+    shared_forget_leader(s->shared);
+    if (!s->leader.end_expected)
+        fail_with_tail(s, &s->leader, "the leader ended by itself");
+}
+
 static void ended(void *context, struct process *process)
 {
     struct simulation *s = context;
 
     if (is_client(s, process))
         client_ended(s, process);
-    else if (process == &s->leader && !process->end_expected)
-        fail_with_tail(s, process, "the leader ended by itself");
+    else if (process == &s->leader)
+        leader_ended(s);
     else if (process == &s->broker.process)
         server_ended(s, &s->broker, "the broker ended by itself");
     else if (process == &s->redis.process)
@@ -99,12 +106,29 @@ static void stopped(void *context, struct process *process)
         fault_runner_step(s->faults);
 }
 
+/* A new leader is at work: how long was there none? */
+static void note_recovery(struct simulation *s)
+{
+    const struct leader_block *leader = shared_leader(s->shared);
+    uint32_t life = atomic_load(&leader->working_life);
+
+    if (life <= 1 || life == s->recovered_life || life != s->leader.starts)
+        return;
+    double seconds = (double)(atomic_load(&leader->working_since_ns) - s->leader.killed_ns) * 1e-9;
+    s->recovered_life = life;
+    s->num_recoveries++;
+    s->recovery_s_max = seconds > s->recovery_s_max ? seconds : s->recovery_s_max;
+    event_log_write(&s->events, "leader-recovered", json_pack("{s:f}", "seconds", seconds));
+    progress_say(&s->progress, "the session goes on %.3f s after the leader's end", seconds);
+}
+
 static void notified(void *context)
 {
     struct simulation *s = context;
 
     if (!s->shared)
         return;
+    note_recovery(s);
     if (s->faults)
         fault_runner_step(s->faults);
     progress_update(&s->progress, s->shared);

@@ -59,6 +59,10 @@ struct simulation {
     struct fault_runner *faults;
     struct progress progress;
 
+    uint32_t recovered_life; /* the last leader process that counts as a recovery */
+    size_t num_recoveries;
+    double recovery_s_max;
+
     bool session_runs;
     uint64_t first_fork_ns, registered_ns, session_began_ns, session_ended_ns; /* clock_system; 0: did not happen */
     int64_t pss_idle_kb;                                                       /* the largest of the sampled clients */

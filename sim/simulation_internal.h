@@ -21,6 +21,9 @@ int simulation_start_servers(struct simulation *simulation, struct error *err); 
 int simulation_start_leader(struct simulation *simulation, struct error *err);  /* until its port is open */
 int simulation_start_clients(struct simulation *simulation, struct error *err); /* until all are registered */
 
+/* Start a leader in the place of one that has ended, without waiting (fault_world). */
+int simulation_start_leader_again(void *context, const struct leader_resume *how, struct error *err);
+
 /* Start one client, the first time or again (fault_world). */
 int simulation_start_client(void *context, size_t client, struct error *err);
 

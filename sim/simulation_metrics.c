@@ -27,9 +27,12 @@ static double quantile(const double *sorted, size_t n, double q)
 static void round_times(const struct simulation *s, size_t n, struct run_metrics *out)
 {
     double *times = calloc(n + 1, sizeof *times);
+    size_t told = 0;
 
     for (size_t i = 0; times && i < n; i++)
-        times[i] = shared_round(s->shared, i)->seconds;
+        if (shared_round(s->shared, i)->merged > 0) /* a leader may die with a round on record and not told */
+            times[told++] = shared_round(s->shared, i)->seconds;
+    n = told;
     if (times)
         qsort(times, n, sizeof *times, compare_doubles);
     out->round_s_p50 = times ? quantile(times, n, 0.50) : NAN;
@@ -45,6 +48,8 @@ static void round_results(const struct simulation *s, size_t n, struct run_metri
     for (size_t i = 0; i < n; i++) {
         const struct round_record *record = shared_round(s->shared, i);
 
+        if (record->merged == 0)
+            continue;
         out->train_loss = record->train_loss;
         if (!record->validated)
             continue;
@@ -83,6 +88,9 @@ void simulation_metrics(const struct simulation *s, struct run_metrics *out)
     memset(out, 0, sizeof *out);
     out->rounds = (double)n;
     out->lost_rounds = (double)atomic_load(&leader->lost_rounds);
+    out->doubled_updates = (double)atomic_load(&leader->doubled_updates);
+    out->recoveries = (double)s->num_recoveries;
+    out->recovery_s_max = s->num_recoveries ? s->recovery_s_max : NAN;
     out->wall_s = seconds(s->session_began_ns, s->session_ended_ns);
     out->registration_s = seconds(s->first_fork_ns, s->registered_ns);
     out->updates_sent = (double)atomic_load(&leader->updates_sent);

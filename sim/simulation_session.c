@@ -28,6 +28,14 @@ static double notice_limit_s(const struct heartbeat_keys *heartbeat)
     return heartbeat->interval_s * (double)heartbeat->misses + 62;
 }
 
+static void server_opened(void *context)
+{
+    struct simulation *s = context;
+
+    if (s->faults)
+        fault_runner_step(s->faults);
+}
+
 static int make_faults(struct simulation *s, struct error *err)
 {
     s->world = (struct fault_world){
@@ -35,13 +43,19 @@ static int make_faults(struct simulation *s, struct error *err)
         .shared = s->shared,
         .clients = s->clients,
         .num_clients = s->num_clients,
+        .leader = &s->leader,
+        .broker = s->scenario.embedded_broker ? &s->broker : NULL,
+        .redis = s->scenario.embedded_redis ? &s->redis : NULL,
         .start_client = simulation_start_client,
+        .start_leader = simulation_start_leader_again,
         .say = say,
         .warn = warn,
         .context = s,
         .halt_limit_s = HALT_LIMIT_S,
         .notice_limit_s = notice_limit_s(&s->scenario.keys.heartbeat),
     };
+    s->broker.opened = s->redis.opened = server_opened;
+    s->broker.context = s->redis.context = s;
     struct fault_setting setting = {
         .plans = s->scenario.faults,
         .num_plans = s->scenario.num_faults,

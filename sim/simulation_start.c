@@ -52,10 +52,18 @@ static bool leader_is_ready(void *context)
     return atomic_load(&shared_leader(s->shared)->rest_port) != 0;
 }
 
-int simulation_start_leader(struct simulation *s, struct error *err)
+/* Its probes stay as they are armed: a new process is to meet what the one before did not. */
+static int fork_leader(struct simulation *s, struct error *err)
 {
     struct process_entry entry = {.run = leader_process_run, .context = s};
-    int status = supervisor_start(s->supervisor, &s->leader, entry, err);
+
+    atomic_fetch_add(&shared_leader(s->shared)->life, 1);
+    return supervisor_start(s->supervisor, &s->leader, entry, err);
+}
+
+int simulation_start_leader(struct simulation *s, struct error *err)
+{
+    int status = fork_leader(s, err);
 
     if (status == OK)
         status = supervisor_wait(s->supervisor, leader_is_ready, s, LEADER_START_LIMIT_S * SECOND, err);
@@ -63,6 +71,15 @@ int simulation_start_leader(struct simulation *s, struct error *err)
         FAIL(err, status, "the leader did not open its port within %d s; see %s", LEADER_START_LIMIT_S,
              s->leader.log_path);
     return status;
+}
+
+int simulation_start_leader_again(void *context, const struct leader_resume *how, struct error *err)
+{
+    struct simulation *s = context;
+
+    atomic_store(&shared_leader(s->shared)->resume_revives, how->revive);
+    atomic_store(&shared_leader(s->shared)->resume_from_file, how->from_file);
+    return fork_leader(s, err);
 }
 
 int simulation_start_client(void *context, size_t client, struct error *err)

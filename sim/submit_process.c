@@ -1,8 +1,11 @@
-/* The process that submits the session, over the same road as `flosim submit`: REST, and it waits for the answer. */
+/* The process that submits the session, over the same road as `flosim submit`: REST, and it waits for the answer. When
+ * the leader dies it turns to the next one. */
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "net/http_client.h"
@@ -36,20 +39,30 @@ static json_t *session_json(const struct session_config *config, struct error *e
     return session;
 }
 
-static char *make_body(const struct simulation *simulation, struct error *err)
+static void make_id(const struct simulation *simulation, char id[UUID_TEXT])
 {
-    char id[UUID_TEXT];
     struct rng rng;
+
+    rng_init(&rng, (uint64_t)simulation->scenario.keys.seed, "session-id", "", 0);
+    uuid_from_rng(id, &rng);
+}
+
+/* `how` NULL: a new session; else one that a leader is to go on with. */
+static char *make_body(const struct simulation *simulation, const struct leader_resume *how, struct error *err)
+{
+    char id[UUID_TEXT], *file = NULL;
     json_t *session = session_json(&simulation->scenario.session, err);
 
     if (!session)
         return NULL;
-    rng_init(&rng, (uint64_t)simulation->scenario.keys.seed, "session-id", "", 0);
-    uuid_from_rng(id, &rng);
-    json_t *body = json_pack("{s:s, s:o, s:b, s:b, s:n}", "session_id", id, "federated_learning_config", session,
-                             "restore", 0, "revive", 0, "file");
+    make_id(simulation, id);
+    if (how && how->from_file && asprintf(&file, "%s/checkpoints/checkpoint_%s.tar", simulation->folder.path, id) < 0)
+        file = NULL;
+    json_t *body = json_pack("{s:s, s:o, s:b, s:b, s:s?}", "session_id", id, "federated_learning_config", session,
+                             "restore", how && !how->revive, "revive", how && how->revive, "file", file);
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     json_decref(body);
+    free(file);
     if (!text)
         FAIL(err, ERR_MEMORY, "out of memory");
     return text;
@@ -71,18 +84,25 @@ static int judge(const struct http_reply *reply, struct error *err)
     return status;
 }
 
-static int submit(const struct simulation *simulation, struct error *err)
+/* ERR_DEADLINE: there was no answer, for the leader is gone. */
+static int fetch(int port, const char *method, const char *path, const char *body, struct http_reply *out,
+                 struct error *err)
 {
-    char url[64];
-    struct http_reply reply = {0};
-    char *body = make_body(simulation, err);
+    char url[128];
 
-    if (!body)
-        return ERR_MEMORY;
-    snprintf(url, sizeof url, "http://127.0.0.1:%d/execute_command",
-             (int)atomic_load(&shared_leader(simulation->shared)->rest_port));
-    int status =
-        http_fetch("POST", url, "application/json", span_of(body, strlen(body)), NULL, 0, NULL, NULL, &reply, err);
+    snprintf(url, sizeof url, "http://127.0.0.1:%d%s", port, path);
+    int status = http_fetch(method, url, body ? "application/json" : NULL, span_of(body, body ? strlen(body) : 0), NULL,
+                            0, NULL, NULL, out, err);
+    return status == ERR_UNAVAILABLE ? ERR_DEADLINE : status;
+}
+
+/* Post the session and wait until it is over. */
+static int post(const struct simulation *simulation, int port, const struct leader_resume *how, struct error *err)
+{
+    struct http_reply reply = {0};
+    char *body = make_body(simulation, how, err);
+    int status = body ? fetch(port, "POST", "/execute_command", body, &reply, err) : ERR_MEMORY;
+
     if (status == OK)
         status = judge(&reply, err);
     http_reply_fini(&reply);
@@ -90,10 +110,117 @@ static int submit(const struct simulation *simulation, struct error *err)
     return status;
 }
 
+/* --- after a leader's end --- */
+
+static void nap(void)
+{
+    static const struct timespec interval = {0, 20000000};
+
+    nanosleep(&interval, NULL);
+}
+
+/* Wait for a leader after the `gone`-th and return its number, or that one's where it seems to be there still. When no
+ * other is to come, the supervisor ends us. */
+static uint32_t await_leader(const struct simulation *simulation, uint32_t gone)
+{
+    enum { PATIENCE = 500 };
+    const struct leader_block *leader = shared_leader(simulation->shared);
+    uint32_t life;
+
+    for (int naps = 0;; naps++) {
+        life = atomic_load(&leader->life);
+        if (atomic_load(&leader->rest_port) != 0 && (life != gone || naps > PATIENCE))
+            return life;
+        nap();
+    }
+}
+
+static int leader_port(const struct simulation *simulation)
+{
+    return (int)atomic_load(&shared_leader(simulation->shared)->rest_port);
+}
+
+/* Where a leader knows the session, "status" and "reason" of GET /v1/sessions/ID; ERR_NOT_FOUND where it does not. */
+static int look(const struct simulation *simulation, int port, json_t **session, struct error *err)
+{
+    char id[UUID_TEXT], path[64 + UUID_TEXT];
+    struct http_reply reply = {0};
+
+    *session = NULL;
+    make_id(simulation, id);
+    snprintf(path, sizeof path, "/v1/sessions/%s", id);
+    int status = fetch(port, "GET", path, NULL, &reply, err);
+    if (status == OK && reply.status == 404)
+        status = ERR_NOT_FOUND;
+    else if (status == OK)
+        status = judge(&reply, err);
+    if (status == OK)
+        *session = json_loadb(blob_bytes(reply.body), blob_size(reply.body), 0, NULL);
+    http_reply_fini(&reply);
+    return status == OK && !*session ? FAIL(err, ERR_INVALID, "the leader shows no session") : status;
+}
+
+/* A session that goes on by itself: look until it is over. */
+static int follow(const struct simulation *simulation, int port, struct error *err)
+{
+    json_t *session;
+    int status;
+
+    while ((status = look(simulation, port, &session, err)) == OK) {
+        const char *now = json_string_value(json_object_get(session, "status"));
+        const char *reason = json_string_value(json_object_get(session, "reason"));
+        bool failed = now && (!strcmp(now, "failed") || !strcmp(now, "stopped"));
+        bool finished = now && !strcmp(now, "finished");
+
+        if (failed)
+            status = FAIL(err, ERR_UNAVAILABLE, "the session %s: %s", now, reason ? reason : "");
+        json_decref(session);
+        if (failed || finished)
+            return status;
+        nap();
+    }
+    return status;
+}
+
+/* A new leader may have taken up the session by itself; else it is told to, as a person would tell it. */
+static int submit_again(const struct simulation *simulation, int port, struct error *err)
+{
+    const struct leader_block *leader = shared_leader(simulation->shared);
+    const struct leader_resume how = {.revive = atomic_load(&leader->resume_revives),
+                                      .from_file = atomic_load(&leader->resume_from_file)};
+    int status = follow(simulation, port, err);
+
+    return status == ERR_NOT_FOUND ? post(simulation, port, &how, err) : status;
+}
+
+static int submit(const struct simulation *simulation, struct error *err)
+{
+    uint32_t life = await_leader(simulation, 0);
+    int status = post(simulation, leader_port(simulation), NULL, err);
+
+    while (status == ERR_DEADLINE) {
+        life = await_leader(simulation, life);
+        status = submit_again(simulation, leader_port(simulation), err);
+    }
+    return status;
+}
+
+/* It has nothing to put in order when it is told to leave. */
+static void take_sigterm(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 int submit_process_run(void *context)
 {
     const struct simulation *simulation = context;
     struct error err = ERROR_INIT;
+
+    take_sigterm();
     int status = submit(simulation, &err);
 
     if (status)

@@ -104,8 +104,11 @@ void supervisor_signal(struct supervisor *supervisor, struct process *process, i
 {
     (void)supervisor;
     /* Not reaped yet, so the number cannot belong to anybody else. */
-    if (is_alive(process))
-        kill(process->pid, signo);
+    if (!is_alive(process))
+        return;
+    if (signo == SIGKILL)
+        process->killed_ns = clock_now_ns(&clock_system);
+    kill(process->pid, signo);
 }
 
 void supervisor_timer_set(struct supervisor *supervisor, struct supervisor_timer *timer, uint64_t delay_ns)

@@ -1,37 +1,76 @@
 #include <signal.h>
 
-#include "sim/fault.h"
+#include "sim/fault_plan.h"
 
-bool fault_client_was_missed(const struct fault_world *world, const struct victim *victim)
+static struct server *server_of(const struct fault_world *world, const struct victim *victim)
 {
-    const struct client_block *client = shared_client(world->shared, victim->client);
-
-    return !atomic_load(&client->active) || atomic_load(&client->activations) != victim->activations;
+    return victim->target == FAULT_BROKER ? world->broker : victim->target == FAULT_REDIS ? world->redis : NULL;
 }
 
-bool fault_client_came_back(const struct fault_world *world, const struct victim *victim)
+struct process *fault_process(const struct fault_world *world, const struct victim *victim)
 {
-    const struct client_block *client = shared_client(world->shared, victim->client);
+    struct server *server = server_of(world, victim);
 
-    return atomic_load(&client->active) && atomic_load(&client->activations) != victim->activations;
+    if (victim->target == FAULT_CLIENTS)
+        return &world->clients[victim->client];
+    if (victim->target == FAULT_LEADER)
+        return world->leader;
+    return server ? &server->process : NULL;
+}
+
+const char *fault_target_name(enum fault_target target)
+{
+    static const char *const names[] = {"client", "leader", "broker", "redis"};
+
+    return names[target];
+}
+
+/* Whether the leader sees the victim now; clients are in its roster, the broker answers it. */
+static bool is_seen(const struct fault_world *world, const struct victim *victim)
+{
+    if (victim->target == FAULT_CLIENTS)
+        return atomic_load(&shared_client(world->shared, victim->client)->active);
+    return atomic_load(&shared_leader(world->shared)->broker_is_up);
+}
+
+uint32_t fault_activations(const struct fault_world *world, const struct victim *victim)
+{
+    if (victim->target == FAULT_CLIENTS)
+        return atomic_load(&shared_client(world->shared, victim->client)->activations);
+    return atomic_load(&shared_leader(world->shared)->broker_connections);
+}
+
+bool fault_at_once(const struct fault_world *world, const struct victim *victim)
+{
+    (void)world, (void)victim;
+    return true;
+}
+
+bool fault_was_missed(const struct fault_world *world, const struct victim *victim)
+{
+    return !is_seen(world, victim) || fault_activations(world, victim) != victim->activations;
+}
+
+bool fault_came_back(const struct fault_world *world, const struct victim *victim)
+{
+    return is_seen(world, victim) && fault_activations(world, victim) != victim->activations;
 }
 
 bool fault_process_has_ended(const struct fault_world *world, const struct victim *victim)
 {
-    enum process_state state = world->clients[victim->client].state;
+    enum process_state state = fault_process(world, victim)->state;
 
     return state == PROCESS_ENDED || state == PROCESS_NONE;
 }
 
 bool fault_process_was_ended(const struct fault_world *world, const struct victim *victim)
 {
-    return fault_process_has_ended(world, victim) ||
-           atomic_load(&shared_client(world->shared, victim->client)->starts) != victim->starts;
+    return fault_process_has_ended(world, victim) || fault_process(world, victim)->starts != victim->starts;
 }
 
 int fault_kill_process(struct fault_world *world, const struct victim *victim, const void *args, struct error *err)
 {
-    struct process *process = &world->clients[victim->client];
+    struct process *process = fault_process(world, victim);
 
     (void)args, (void)err;
     process->end_expected = true;
@@ -39,9 +78,53 @@ int fault_kill_process(struct fault_world *world, const struct victim *victim, c
     return OK;
 }
 
-int fault_start_process(struct fault_world *world, const struct victim *victim, struct error *err)
+int fault_start_process(struct fault_world *world, const struct victim *victim, const void *args, struct error *err)
 {
+    struct server *server = server_of(world, victim);
+
+    (void)args;
     if (!fault_process_has_ended(world, victim)) /* another fault started it already */
         return OK;
-    return world->start_client(world->context, victim->client, err);
+    return server ? server_start_again(server, err) : world->start_client(world->context, victim->client, err);
+}
+
+/* --- servers --- */
+
+static const struct param after_rows[] = {
+    {.name = "after",
+     .type = PARAM_DURATION,
+     .offset = offsetof(struct fault_after, after_s),
+     .fallback = "0",
+     .min = 0,
+     .max = 1e6,
+     .help = "So long it is away; 0: it is started again at once."},
+};
+
+const struct param_table fault_after_table = {
+    .name = "restart",
+    .rows = after_rows,
+    .num_rows = sizeof after_rows / sizeof *after_rows,
+    .size = sizeof(struct fault_after),
+};
+
+double fault_after_pause_s(const void *args)
+{
+    return ((const struct fault_after *)args)->after_s;
+}
+
+bool fault_server_is_open(const struct fault_world *world, const struct victim *victim)
+{
+    return server_of(world, victim)->is_open;
+}
+
+const char *fault_broker_obstacle(const struct fault_limits *limits, const void *args)
+{
+    (void)args;
+    return limits->embedded_broker ? NULL : "needs `broker: embedded`: nobody else's broker is touched";
+}
+
+const char *fault_redis_obstacle(const struct fault_limits *limits, const void *args)
+{
+    (void)args;
+    return limits->embedded_redis ? NULL : "needs `redis: embedded`: nobody else's server is touched";
 }

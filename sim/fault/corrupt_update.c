@@ -49,11 +49,11 @@ static int strike(struct fault_world *world, const struct victim *victim, const 
     return OK;
 }
 
-static int undo(struct fault_world *world, const struct victim *victim, struct error *err)
+static int undo(struct fault_world *world, const struct victim *victim, const void *args, struct error *err)
 {
     struct corruption *order = order_of(world, victim);
 
-    (void)err;
+    (void)args, (void)err;
     if (atomic_load(&order->fault) == victim->fault)
         atomic_store(&order->kind, CORRUPT_NOT);
     return OK;

@@ -2,12 +2,19 @@
 
 #include "sim/fault.h"
 
-extern const struct fault_ops fault_corrupt_update, fault_kill, fault_restart, fault_stop;
+extern const struct fault_ops fault_broker_kill, fault_broker_restart, fault_corrupt_update, fault_kill,
+    fault_leader_kill, fault_leader_restart, fault_redis_kill, fault_redis_restart, fault_restart, fault_stop;
 
 // clang-format off
 const struct fault_ops *const fault_kinds[] = {
+    &fault_broker_kill,
+    &fault_broker_restart,
     &fault_corrupt_update,
     &fault_kill,
+    &fault_leader_kill,
+    &fault_leader_restart,
+    &fault_redis_kill,
+    &fault_redis_restart,
     &fault_restart,
     &fault_stop,
     NULL,

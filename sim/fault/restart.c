@@ -9,7 +9,7 @@ const struct fault_ops fault_restart = {
     .undo_at_once = true,
     .strike = fault_kill_process,
     .struck = fault_process_was_ended,
-    .noticed = fault_client_was_missed,
+    .noticed = fault_was_missed,
     .undo = fault_start_process,
-    .recovered = fault_client_came_back,
+    .recovered = fault_came_back,
 };

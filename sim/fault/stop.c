@@ -14,9 +14,9 @@ static bool struck(const struct fault_world *world, const struct victim *victim)
     return world->clients[victim->client].state != PROCESS_RUNNING || fault_process_was_ended(world, victim);
 }
 
-static int undo(struct fault_world *world, const struct victim *victim, struct error *err)
+static int undo(struct fault_world *world, const struct victim *victim, const void *args, struct error *err)
 {
-    (void)err;
+    (void)args, (void)err;
     supervisor_signal(world->supervisor, &world->clients[victim->client], SIGCONT);
     return OK;
 }
@@ -34,7 +34,7 @@ const struct fault_ops fault_stop = {
     .undo_unnoticed = true,
     .strike = strike,
     .struck = struck,
-    .noticed = fault_client_was_missed,
+    .noticed = fault_was_missed,
     .undo = undo,
     .recovered = recovered,
 };

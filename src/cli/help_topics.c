@@ -146,7 +146,7 @@ const struct help_topic help_topics[] = {
     {"data", "where data comes from and how it is dealt to clients", data_at},
     {"strategies", "selection of clients, aggregation, ends of a session", strategy_at},
     {"network", "layers of model.yaml, optimizers, learning-rate schedules, losses", network_at},
-    {"faults", "what a scenario can do to clients", fault_at},
+    {"faults", "what a scenario can do to clients, the leader, the broker and the state store", fault_at},
     {"expect", "figures of a run that a scenario can put conditions on", expectation_at},
     {"reference", "all of these", NULL},
     {NULL, NULL, NULL},

@@ -38,6 +38,20 @@ static void roster_changed(struct roster_listener *listener, struct roster_clien
     json_decref(fields);
 }
 
+static void hearing_changed(struct roster_listener *listener, bool hearing)
+{
+    struct leader *leader = CONTAINER_OF(listener, struct leader, listener);
+    json_t *fields = json_pack("{s:s}", "state", hearing ? "connected" : "lost");
+
+    if (!fields)
+        return;
+    if (leader->host && leader->host->observe)
+        leader->host->observe(leader->host->context, "broker", fields);
+    if (leader->session)
+        session_note_event(leader->session, "broker", fields);
+    json_decref(fields);
+}
+
 /* ---- parts, in the order in which they are made ---- */
 
 static int check_run_folder(const struct leader *leader, struct error *err)
@@ -108,6 +122,7 @@ static int make_roster(struct leader *leader, struct error *err)
     status = roster_new(&leader->roster, &options, &factory, leader->loop, leader->log, err);
     if (status == OK) {
         leader->listener.changed = roster_changed;
+        leader->listener.hearing = hearing_changed;
         roster_listen(leader->roster, &leader->listener);
     }
     return status;

@@ -8,6 +8,7 @@
  * it being back: within this time of the failure only an advert counts (half an interval, at most a second). */
 #define STALE_HEARTBEAT_MAX_S 1.0
 #define GRACE_S               2.0
+#define RECONNECT_S           15.0 /* a little more than an MQTT client waits between two tries */
 
 struct roster {
     struct roster_options options;
@@ -19,7 +20,8 @@ struct roster {
     size_t advert_bytes, holds;
     struct roster_listener *listeners;
     struct loop_timer sweep;
-    bool deaf; /* no connection to the broker */
+    bool deaf;                 /* no connection to the broker */
+    uint64_t hearing_since_ns; /* since it came back; 0: it was never away */
 };
 
 static uint64_t now_ns(const struct roster *roster)
@@ -279,25 +281,42 @@ static double limit_s(const struct roster *roster)
     return (double)roster->options.max_missed * roster->options.heartbeat_interval_s + GRACE_S;
 }
 
+/* Who was not heard since the broker came back may still be waiting to try it again. */
+static uint64_t patience_ns(const struct roster *roster, size_t i)
+{
+    bool silent_since = roster->hearing_since_ns && roster->clients[i]->last_seen_ns == roster->hearing_since_ns;
+
+    return ns_of(limit_s(roster) + (silent_since ? RECONNECT_S : 0.0));
+}
+
 static void sweep(struct loop_timer *timer)
 {
     struct roster *roster = CONTAINER_OF(timer, struct roster, sweep);
-    uint64_t now = now_ns(roster), limit = ns_of(limit_s(roster));
+    uint64_t now = now_ns(roster);
     char reason[80];
 
     snprintf(reason, sizeof reason, "no heartbeat for %.1f s", limit_s(roster));
     for (size_t i = 0; i < roster->n && !roster->deaf; i++)
-        if (roster->clients[i]->active && now - roster->clients[i]->last_seen_ns > limit)
+        if (roster->clients[i]->active && now - roster->clients[i]->last_seen_ns > patience_ns(roster, i))
             make_inactive(roster, roster->clients[i], reason);
     loop_timer_set(roster->loop, timer, ns_of(roster->options.heartbeat_interval_s / 4), NULL);
 }
 
 void roster_set_hearing(struct roster *roster, bool hearing)
 {
-    if (hearing && roster->deaf)
+    struct roster_listener *next;
+
+    if (hearing && roster->deaf) {
+        roster->hearing_since_ns = now_ns(roster);
         for (size_t i = 0; i < roster->n; i++)
-            roster->clients[i]->last_seen_ns = now_ns(roster);
+            roster->clients[i]->last_seen_ns = roster->hearing_since_ns;
+    }
     roster->deaf = !hearing;
+    for (struct roster_listener *listener = roster->listeners; listener; listener = next) {
+        next = listener->next;
+        if (listener->hearing)
+            listener->hearing(listener, hearing);
+    }
 }
 
 /* ---- what comes in ---- */

@@ -62,7 +62,8 @@ enum roster_change {
 
 struct roster_listener {
     void (*changed)(struct roster_listener *listener, struct roster_client *client, enum roster_change change);
-    struct roster_listener *next; /* the roster's own */
+    void (*hearing)(struct roster_listener *listener, bool hearing); /* as roster_set_hearing was told; or NULL */
+    struct roster_listener *next;                                    /* the roster's own */
 };
 
 /* All borrowed. */
@@ -86,7 +87,8 @@ void roster_take_advert(struct roster *roster, struct span payload);
 void roster_take_heartbeat(struct roster *roster, struct span payload);
 void roster_take_status(struct roster *roster, const char *client_id, struct span payload);
 
-/* The broker went away, or came back: nobody is missed while nothing can be heard. */
+/* The broker went away, or came back: nobody is missed while nothing can be heard, nor before clients have had the time
+ * to find the way back to it themselves. */
 void roster_set_hearing(struct roster *roster, bool hearing);
 
 /* A request failed as unavailable: out of contact until it is heard of again. */

@@ -275,10 +275,11 @@ static void note_update(struct session_job *job)
     const struct job_figures *figures = &job->figures;
 
     session_emit(job->session, "update",
-                 json_pack("{s:I, s:s, s:I, s:f, s:f, s:f, s:I, s:I, s:I}", "round", (json_int_t)job->base_version + 1,
-                           "client", job->client->id, "num_samples", (json_int_t)figures->num_samples, "loss",
-                           figures->loss, "time_taken_s", figures->time_taken_s, "elapsed_s", job->elapsed_s,
-                           "bytes_down", (json_int_t)job->bytes_down, "bytes_up", (json_int_t)job->bytes_up, "pss_kb",
+                 json_pack("{s:I, s:i, s:s, s:I, s:f, s:f, s:f, s:I, s:I, s:I}", "round",
+                           (json_int_t)job->base_version + 1, "attempt", (int)job->attempt, "client", job->client->id,
+                           "num_samples", (json_int_t)figures->num_samples, "loss", figures->loss, "time_taken_s",
+                           figures->time_taken_s, "elapsed_s", job->elapsed_s, "bytes_down",
+                           (json_int_t)job->bytes_down, "bytes_up", (json_int_t)job->bytes_up, "pss_kb",
                            (json_int_t)figures->pss_kb));
 }
 

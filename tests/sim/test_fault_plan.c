@@ -18,7 +18,8 @@ static void read_text(struct fixture *f, const char *text)
     struct yaml_doc *doc = NULL;
 
     cr_assert_eq(fleet_init(&f->fleet, groups, 2, 20, NULL), OK);
-    f->limits = (struct fault_limits){20, 10, &f->fleet};
+    f->limits = (struct fault_limits){
+        .num_clients = 20, .num_rounds = 10, .fleet = &f->fleet, .embedded_broker = true, .has_checkpoints = true};
     f->diags = diags_new();
     cr_assert_eq(yaml_load_text(text, strlen(text), "s.yaml", 0, &doc, f->diags), OK);
     fault_plan_read(yaml_root(doc), &f->limits, &f->plan, f->diags);
@@ -69,6 +70,16 @@ Test(fault_plan, complaints)
         "s.yaml:1:31: `clients` must be a number from 1, a share such as 10%, a list such as [0, 3], or all");
     assert_complaint("{round: 3, do: kill, group: cloud}", "s.yaml:1:29: `group`: the fleet has no group `cloud`");
     assert_complaint("{round: 3, do: restart, clients: 1, for: 2s}", "s.yaml:1:42: `for`: restart takes none");
+    assert_complaint("{round: 3, do: kill, clients: 1, phase: end}",
+                     "s.yaml:1:41: `phase`: kill strikes clients, and these in `training`");
+    assert_complaint("{round: 3, do: leader-kill, clients: 1}",
+                     "s.yaml:1:38: `clients`: leader-kill happens to no clients");
+    assert_complaint("{at: 1s, do: broker-restart, for: 2s}", "s.yaml:1:35: `for`: broker-restart takes none");
+    assert_complaint("{at: 1s, do: redis-kill}",
+                     "s.yaml:1:14: `do`: redis-kill needs `redis: embedded`: nobody else's server is touched");
+    assert_complaint("{at: 1s, do: leader-restart, from: redis}",
+                     "s.yaml:1:14: `do`: leader-restart cannot go on `from: redis`: the state is not there; set "
+                     "`redis: embedded`");
 }
 
 static size_t choose(const char *text, size_t index, uint64_t seed, uint32_t out[20])
@@ -113,6 +124,22 @@ Test(fault_plan, whom)
     cr_expect_eq(choose("{at: 1s, do: kill, clients: [4, 2]}", 0, 1, out), 2, "a list names even who does not train");
     cr_expect_eq(out[0], 2);
     cr_expect_eq(out[1], 4);
+}
+
+Test(fault_plan, others_than_clients)
+{
+    struct fixture f;
+
+    read_text(&f, "{round: 3, phase: validation, do: leader-restart, after: 250ms, from: file}");
+    cr_assert_eq(diags_errors(f.diags), 0);
+    cr_expect_eq(f.plan.phase, PHASE_VALIDATION);
+    cr_expect_str_eq(fault_phase_point(f.plan.phase), "leader.validation");
+    cr_expect_float_eq(f.plan.for_s, 0.25, 1e-12, "it is away so long");
+    done(&f);
+    read_text(&f, "{at: 1s, do: broker-kill, for: 2s}");
+    cr_assert_eq(diags_errors(f.diags), 0);
+    cr_expect_float_eq(f.plan.for_s, 2, 1e-12);
+    done(&f);
 }
 
 Test(fault_plan, times)
