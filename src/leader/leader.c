@@ -69,13 +69,18 @@ static int check_run_folder(const struct leader *leader, struct error *err)
     return OK;
 }
 
+static const char *state_kind(const struct leader_config *config)
+{
+    return config->state.state_location == 1 ? "redis" : "inmemory";
+}
+
 /* What this version cannot do is refused at the start, not when it would matter. */
 static int check_config(const struct leader *leader, struct error *err)
 {
     const struct leader_config *config = leader->config;
     const char *host = config->comm_config.restful.rest_hostname;
 
-    if (config->state.state_location != 0)
+    if (!store_kind_find(state_kind(config)))
         return FAIL(err, ERR_UNIMPLEMENTED,
                     "state.state_location: redis is not supported by this version; set it to inmemory");
     if (config->tls.ca || config->tls.cert || config->tls.key)
@@ -92,6 +97,32 @@ static int check_config(const struct leader *leader, struct error *err)
               "comm_config.restful.token_file",
               host);
     return OK;
+}
+
+static int open_state(struct leader *leader, struct error *err)
+{
+    const struct leader_config *config = leader->config;
+    char *password;
+    int status = fs_read_secret(config->state.state_password_file, &password, err);
+    struct state_options options = {
+        .kind = store_kind_find(state_kind(config)),
+        .store = {.host = config->state.state_hostname,
+                  .port = (int)config->state.state_port,
+                  .username = config->state.state_username,
+                  .password = password,
+                  .db = config->state.state_db,
+                  .probes = leader->host ? leader->host->probes : NULL},
+        .fallback = config->state.state_fallback != NULL,
+        .cluster = config->cluster,
+        .log = leader->log,
+    };
+
+    if (status == OK)
+        status = state_open(&leader->state, &options, err);
+    else
+        status = error_context(err, ERR_SETUP, "state.state_password_file");
+    free(password);
+    return status;
 }
 
 static void clients_refuse(void *context)
@@ -237,6 +268,8 @@ static int make_parts(struct leader *leader, struct error *err)
     if (status == OK)
         status = check_run_folder(leader, err);
     if (status == OK)
+        status = open_state(leader, err);
+    if (status == OK)
         status = loop_new(&leader->loop, &clock_system, err);
     if (status != OK)
         return status;
@@ -315,6 +348,7 @@ void leader_free(struct leader *leader)
         roster_close(leader->roster);
     edge_client_free(leader->edge);
     executor_free(leader->executor);
+    state_close(leader->state); /* answers on the loop who still waits */
     if (leader->loop)
         loop_free(leader->loop);
     roster_free(leader->roster);

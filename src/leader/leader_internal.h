@@ -9,6 +9,7 @@
 #include "leader/leader.h"
 #include "leader/session.h"
 #include "net/http_server.h"
+#include "state/state.h"
 #include "util/uuid.h"
 
 enum { KEPT_SESSIONS = 16, KEPT_MODELS = 4 };
@@ -27,6 +28,7 @@ struct leader {
     const struct log *log;
     uint64_t term;
     char id[UUID_TEXT]; /* of this process */
+    struct state *state;
     struct loop *loop;
     struct executor *executor;
     struct edge_client *edge;

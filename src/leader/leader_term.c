@@ -15,9 +15,7 @@ static uint64_t least_term(const struct leader *leader)
 
 int leader_take_term(struct leader *leader, struct error *err)
 {
-    (void)err;
-    leader->term = least_term(leader);
-    return OK;
+    return state_take_term(leader->state, least_term(leader), &leader->term, err);
 }
 
 bool leader_is_replaced(const struct leader *leader)

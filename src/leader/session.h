@@ -12,7 +12,7 @@
 #include "leader/leader.h"
 #include "leader/roster.h"
 #include "leader/session_setup.h"
-#include "state/store.h"
+#include "state/state.h"
 #include "util/executor.h"
 
 struct session;
@@ -24,7 +24,7 @@ struct session_env { /* all borrowed for the session's life */
     struct loop *loop;
     struct executor *executor;
     struct roster *roster;
-    const struct store_ops *state;
+    struct state *state;
     uint64_t leader_term;
 };
 

@@ -13,13 +13,14 @@ static int open_stores(struct session *session, struct error *err)
 {
     struct session_compute *compute = &session->compute;
     const char *id = session->setup->session_id;
-    const struct store_ops *kind = session->env.state;
-    int status = store_open(kind, "training_session", id, &compute->session_store, err);
+    struct state *state = session->env.state;
+    struct state_batch **pending = &compute->pending;
+    int status = store_open(state, STORE_TRAINING_SESSION, id, pending, &compute->session_store, err);
 
     if (status == OK)
-        status = store_open(kind, "client_selection_state", id, &compute->selection_store, err);
+        status = store_open(state, STORE_CLIENT_SELECTION_STATE, id, pending, &compute->selection_store, err);
     if (status == OK)
-        status = store_open(kind, "aggregator_state", id, &compute->aggregator_store, err);
+        status = store_open(state, STORE_AGGREGATOR_STATE, id, pending, &compute->aggregator_store, err);
     return status;
 }
 
@@ -95,6 +96,7 @@ void session_compute_fini(struct session *session)
     store_close(compute->session_store);
     store_close(compute->selection_store);
     store_close(compute->aggregator_store);
+    state_batch_free(compute->pending);
     free(compute->global);
     free(compute->next);
     free(compute->scratch);
@@ -185,7 +187,7 @@ static int save_strategies(struct session_compute *compute, struct error *err)
     return OK;
 }
 
-/* What the store holds after a round: its number, the model, the strategies' state. The round's number comes last. */
+/* What the state holds after a round: its number, the model, the strategies' state; committed together. */
 static int store_round(struct session *session, const struct new_model *model, struct error *err)
 {
     struct session_compute *compute = &session->compute;
@@ -198,7 +200,12 @@ static int store_round(struct session *session, const struct new_model *model, s
         status = save_strategies(compute, err);
     if (status == OK)
         status = store_put(compute->session_store, "round", span_of(text, (size_t)n), err);
-    return status;
+    if (status != OK)
+        return status;
+    compute->pending->round = compute->version - 1;
+    state_commit(session->env.state, compute->pending, NULL);
+    compute->pending = NULL;
+    return OK;
 }
 
 int session_compute_adopt(struct session *session, struct new_model *out, struct error *err)

@@ -151,8 +151,9 @@ struct session_compute {
     int64_t version;
     uint64_t began_ns;
     bool stopped; /* a termination condition holds: what comes now is too late */
-    struct store *session_store, *selection_store, *aggregator_store;
-    _Atomic bool broken_off; /* set by the loop: validation in hand stops */
+    struct store *session_store, *selection_store, *aggregator_store; /* they collect in `pending` */
+    struct state_batch *pending;                                      /* of the round that ends; NULL: nothing */
+    _Atomic bool broken_off;                                          /* set by the loop: validation in hand stops */
 };
 
 struct session {

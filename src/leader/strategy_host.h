@@ -6,7 +6,7 @@
 #include "codec/layout.h"
 #include "leader/strategies.h"
 #include "leader/strategy_args.h"
-#include "state/store.h"
+#include "state/state.h"
 #include "util/log.h"
 
 struct strategy_host {

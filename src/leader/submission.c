@@ -101,7 +101,7 @@ static int make_session(struct submission *self, struct session_setup *setup)
         .loop = leader->loop,
         .executor = leader->executor,
         .roster = leader->roster,
-        .state = store_kind_find("inmemory"),
+        .state = leader->state,
         .leader_term = leader->term,
     };
 

@@ -1,22 +1,19 @@
 #include "state/store.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct store {
-    const struct store_ops *ops;
-    char label[128]; /* "<store>_<id>" for messages */
-    max_align_t priv[];
-};
-
-enum { KEY_MAX = 512 };
 
 extern const struct store_ops store_inmemory;
 
 const struct store_ops *const store_kinds[] = {
     &store_inmemory,
     NULL,
+};
+
+const char *const store_names[NUM_STORES] = {
+    [STORE_CLIENT_INFO] = "client_info",           [STORE_TRAINING_SESSION] = "training_session",
+    [STORE_TRAINING_STATE] = "training_state",     [STORE_CLIENT_SELECTION_STATE] = "client_selection_state",
+    [STORE_AGGREGATOR_STATE] = "aggregator_state",
 };
 
 const struct store_ops *store_kind_find(const char *name)
@@ -27,94 +24,49 @@ const struct store_ops *store_kind_find(const char *name)
     return NULL;
 }
 
-int store_open(const struct store_ops *kind, const char *store, const char *id, struct store **out, struct error *err)
+int store_name_find(const char *text, size_t length)
 {
-    struct store *self = calloc(1, sizeof *self + kind->private_size);
+    for (int i = 0; i < NUM_STORES; i++)
+        if (strlen(store_names[i]) == length && memcmp(store_names[i], text, length) == 0)
+            return i;
+    return -1;
+}
+
+int store_check_key(const char *key, struct error *err)
+{
+    size_t length = strlen(key);
+
+    if (length == 0 || length > STORE_KEY_MAX)
+        return FAIL(err, ERR_INVALID, "a key of %zu bytes in the state; 1 to %d are possible", length, STORE_KEY_MAX);
+    for (const char *c = key; *c; c++)
+        if ((unsigned char)*c <= ' ' || *c == 127)
+            return FAIL(err, ERR_INVALID, "a key of the state has a blank or control character");
+    return OK;
+}
+
+int backend_open(struct backend **out, const struct store_ops *kind, const struct store_options *options,
+                 struct error *err)
+{
+    struct backend *self = calloc(1, sizeof *self + kind->private_size);
     int status;
 
     *out = NULL;
     if (!self)
-        return FAIL(err, ERR_MEMORY, "no memory for the store %s", store);
+        return FAIL(err, ERR_MEMORY, "no memory for the store %s", kind->name);
     self->ops = kind;
-    snprintf(self->label, sizeof self->label, "%s_%s", store, id);
-    status = kind->open(self->priv, store, id, err);
+    status = kind->open(self->priv, options, err);
     if (status != OK) {
-        free(self);
+        backend_close(self);
         return status;
     }
     *out = self;
     return OK;
 }
 
-void store_close(struct store *store)
+void backend_close(struct backend *backend)
 {
-    if (!store)
+    if (!backend)
         return;
-    store->ops->close(store->priv);
-    free(store);
-}
-
-/* Dotted keys: printable, without blanks, not longer than KEY_MAX. */
-static int check_key(const struct store *store, const char *key, struct error *err)
-{
-    size_t length = strlen(key);
-
-    if (length == 0 || length > KEY_MAX)
-        return FAIL(err, ERR_INVALID, "%s: a key of %zu bytes; 1 to %d are possible", store->label, length, KEY_MAX);
-    for (const char *c = key; *c; c++)
-        if ((unsigned char)*c <= ' ' || *c == 127)
-            return FAIL(err, ERR_INVALID, "%s: a key with a blank or control character", store->label);
-    return OK;
-}
-
-int store_get(struct store *store, const char *key, struct blob **out, struct error *err)
-{
-    *out = NULL;
-    if (check_key(store, key, err) != OK)
-        return ERR_INVALID;
-    return store->ops->get(store->priv, key, out, err);
-}
-
-int store_put(struct store *store, const char *key, struct span value, struct error *err)
-{
-    struct blob *blob = blob_new(value.size);
-    int status;
-
-    if (!blob)
-        return FAIL(err, ERR_MEMORY, "%s: no memory for %zu bytes of %s", store->label, value.size, key);
-    if (value.size)
-        memcpy(blob_bytes(blob), value.data, value.size);
-    status = store_put_blob(store, key, blob, err);
-    blob_unref(blob);
-    return status;
-}
-
-int store_put_blob(struct store *store, const char *key, struct blob *value, struct error *err)
-{
-    if (check_key(store, key, err) != OK)
-        return ERR_INVALID;
-    return store->ops->put(store->priv, key, value, err);
-}
-
-int store_delete_by_key(struct store *store, const char *key, struct error *err)
-{
-    if (check_key(store, key, err) != OK)
-        return ERR_INVALID;
-    return store->ops->delete_by_key(store->priv, key, err);
-}
-
-int store_clear(struct store *store, struct error *err)
-{
-    return store->ops->clear(store->priv, err);
-}
-
-int store_len(struct store *store, size_t *out, struct error *err)
-{
-    return store->ops->len(store->priv, out, err);
-}
-
-int store_each(struct store *store, int (*visit)(void *context, const char *key, struct blob *value), void *context,
-               struct error *err)
-{
-    return store->ops->each(store->priv, visit, context, err);
+    backend->ops->close(backend->priv);
+    free(backend);
 }

@@ -38,6 +38,7 @@ struct world {
     struct memory_client clients[MAX_CLIENTS];
     struct memory_net net;
     struct leader_host host;
+    struct state *state;
     struct session *session;
     struct session_ledger ledger;
     enum session_status status;
@@ -93,10 +94,12 @@ static void world_init(struct world *world, size_t clients)
 {
     struct roster_options options = {
         .heartbeat_interval_s = 10, .max_missed = 3, .num_heartbeats_kept = 4, .echo_timeout_s = 5};
+    struct state_options in_memory = {.kind = store_kind_find("inmemory"), .cluster = "0"};
     struct link_factory factory;
 
     memset(world, 0, sizeof *world);
     CHECK(loop_new(&world->loop, &clock_system, NULL) == OK);
+    CHECK(state_open(&world->state, &in_memory, NULL) == OK);
     CHECK(executor_new(&world->executor, world->loop, "compute", NULL) == OK);
     params_defaults(&leader_config_table, &world->config);
     make_layout(&world->layout);
@@ -124,6 +127,7 @@ static void world_fini(struct world *world)
     loop_timer_cancel(world->loop, &world->deadline);
     roster_close(world->roster);
     executor_free(world->executor);
+    state_close(world->state);
     loop_free(world->loop);
     roster_free(world->roster);
     CHECK(world->net.open_credits == 0);
@@ -212,14 +216,8 @@ static struct validator measuring = {measure, no_free};
 static void begin(struct world *world, const struct wish *wish, struct validator *validator)
 {
     struct session_setup *setup = make_setup(world, wish);
-    struct session_env env = {&world->config,
-                              &world->host,
-                              NULL,
-                              world->loop,
-                              world->executor,
-                              world->roster,
-                              store_kind_find("inmemory"),
-                              5};
+    struct session_env env = {&world->config,  &world->host,  NULL,         world->loop,
+                              world->executor, world->roster, world->state, 5};
     struct error err = ERROR_INIT;
 
     setup->validator = validator;

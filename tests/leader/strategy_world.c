@@ -10,13 +10,15 @@ void strategy_world_init(struct strategy_world *world, uint64_t seed)
 {
     static const struct flosim_training training = {
         .num_epochs = 5, .batch_size = 10, .num_rounds = 100, .learning_rate = 0.1, .optimizer = "sgd"};
+    const struct state_options options = {.kind = store_kind_find("inmemory"), .cluster = "0"};
     int64_t dims[] = {WORLD_PARAMETERS}, buffer[] = {WORLD_WEIGHTS - WORLD_PARAMETERS};
 
     memset(world, 0, sizeof *world);
     layout_init(&world->layout);
     cr_assert_eq(layout_add(&world->layout, "w", TENSOR_PARAMETER, false, 1, dims, NULL), OK);
     cr_assert_eq(layout_add(&world->layout, "mean", TENSOR_BUFFER, false, 1, buffer, NULL), OK);
-    cr_assert_eq(store_open(store_kind_find("inmemory"), "test", "1", &world->store, NULL), OK);
+    cr_assert_eq(state_open(&world->state, &options, NULL), OK);
+    cr_assert_eq(store_open(world->state, STORE_AGGREGATOR_STATE, "1", &world->pending, &world->store, NULL), OK);
     world->base = (struct strategy_base){&world->layout, &training, seed, NULL, world->store};
     for (size_t i = 0; i < WORLD_CLIENTS; i++) {
         snprintf(world->ids[i], sizeof world->ids[i], "client-%02zu", i);
@@ -40,6 +42,8 @@ void strategy_world_fini(struct strategy_world *world)
 {
     layout_fini(&world->layout);
     store_close(world->store);
+    state_batch_free(world->pending);
+    state_close(world->state);
 }
 
 static struct strategy_args *read_args(const char *name, const struct flosim_params *params, const char *yaml,

@@ -9,6 +9,8 @@ enum { WORLD_CLIENTS = 20, WORLD_WEIGHTS = 57, WORLD_PARAMETERS = 50 };
 
 struct strategy_world {
     struct layout layout;
+    struct state *state;
+    struct state_batch *pending; /* of store: nobody commits it, nobody needs to */
     struct store *store;
     struct strategy_base base;
     struct flosim_client clients[WORLD_CLIENTS];

@@ -3,33 +3,52 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "state/store.h"
+#include "state/batch.h"
 
-static struct store *open_kind(size_t i)
+static struct backend *open_kind(size_t i)
 {
-    struct store *store;
+    struct backend *backend;
+    struct store_options options = {0};
     struct error err = ERROR_INIT;
 
-    cr_assert_eq(store_open(store_kinds[i], "training_state", "test", &store, &err), OK, "%s", err.message);
-    return store;
+    cr_assert_eq(backend_open(&backend, store_kinds[i], &options, &err), OK, "%s", err.message);
+    return backend;
 }
 
-static void put_text(struct store *store, const char *key, const char *text)
+static void apply(struct backend *backend, struct state_batch *batch)
 {
     struct error err = ERROR_INIT;
 
-    cr_assert_eq(store_put(store, key, span_of(text, strlen(text)), &err), OK, "%s", err.message);
+    cr_assert_eq(backend->ops->putall(backend->priv, batch, &err), OK, "%s", err.message);
+    state_batch_free(batch);
 }
 
-static void expect_text(struct store *store, const char *key, const char *text)
+static struct state_batch *put(struct state_batch *batch, const char *key, const char *text)
+{
+    if (!batch)
+        batch = state_batch_new();
+    cr_assert_eq(state_batch_put_text(batch, STORE_TRAINING_STATE, "test", key, text, NULL), OK);
+    return batch;
+}
+
+static void expect_text(struct backend *backend, const char *key, const char *text)
 {
     struct blob *value;
     struct error err = ERROR_INIT;
 
-    cr_assert_eq(store_get(store, key, &value, &err), OK, "%s", err.message);
+    cr_assert_eq(backend->ops->get(backend->priv, STORE_TRAINING_STATE, "test", key, &value, &err), OK, "%s",
+                 err.message);
     cr_assert_eq(blob_size(value), strlen(text));
     cr_assert_eq(memcmp(blob_bytes(value), text, strlen(text)), 0);
     blob_unref(value);
+}
+
+static size_t length(struct backend *backend)
+{
+    size_t n = 99999;
+
+    cr_assert_eq(backend->ops->len(backend->priv, STORE_TRAINING_STATE, "test", &n, NULL), OK);
+    return n;
 }
 
 Test(store, registry_finds_every_row_by_name)
@@ -42,50 +61,52 @@ Test(store, registry_finds_every_row_by_name)
 Test(store, gets_what_was_put_and_replaces)
 {
     for (size_t i = 0; store_kinds[i]; i++) {
-        struct store *store = open_kind(i);
+        struct backend *backend = open_kind(i);
 
-        put_text(store, "round", "1");
-        put_text(store, "clients.a.loss", "0.5");
-        put_text(store, "round", "2");
-        expect_text(store, "round", "2");
-        expect_text(store, "clients.a.loss", "0.5");
-        store_close(store);
+        apply(backend, put(put(NULL, "round", "1"), "clients.a.loss", "0.5"));
+        apply(backend, put(NULL, "round", "2"));
+        expect_text(backend, "round", "2");
+        expect_text(backend, "clients.a.loss", "0.5");
+        cr_assert_eq(length(backend), 2);
+        backend_close(backend);
     }
 }
 
 Test(store, says_not_found_and_deletes)
 {
     for (size_t i = 0; store_kinds[i]; i++) {
-        struct store *store = open_kind(i);
+        struct backend *backend = open_kind(i);
+        struct state_batch *batch = state_batch_new();
         struct blob *value = (struct blob *)1;
         struct error err = ERROR_INIT;
-        size_t n = 9;
 
-        cr_assert_eq(store_get(store, "absent", &value, &err), ERR_NOT_FOUND);
+        cr_assert_eq(backend->ops->get(backend->priv, STORE_TRAINING_STATE, "test", "absent", &value, &err),
+                     ERR_NOT_FOUND);
         cr_assert_null(value);
         cr_assert(strstr(err.message, "absent"));
-        put_text(store, "a", "1");
-        cr_assert_eq(store_delete_by_key(store, "a", &err), OK);
-        cr_assert_eq(store_delete_by_key(store, "a", &err), OK);
-        cr_assert_eq(store_len(store, &n, &err), OK);
-        cr_assert_eq(n, 0);
-        store_close(store);
+        apply(backend, put(NULL, "a", "1"));
+        cr_assert_eq(state_batch_delete(batch, STORE_TRAINING_STATE, "test", "a", NULL), OK);
+        cr_assert_eq(state_batch_delete(batch, STORE_TRAINING_STATE, "test", "never", NULL), OK);
+        apply(backend, batch);
+        cr_assert_eq(length(backend), 0);
+        backend_close(backend);
     }
 }
 
-Test(store, refuses_keys_that_no_store_could_hold)
+Test(store, clears_before_it_puts)
 {
     for (size_t i = 0; store_kinds[i]; i++) {
-        struct store *store = open_kind(i);
-        struct error err = ERROR_INIT;
-        char endless[2000];
+        struct backend *backend = open_kind(i);
+        struct state_batch *batch = state_batch_new();
 
-        memset(endless, 'k', sizeof endless);
-        endless[sizeof endless - 1] = '\0';
-        cr_assert_eq(store_put(store, "", span_of("x", 1), &err), ERR_INVALID);
-        cr_assert_eq(store_put(store, "a b", span_of("x", 1), &err), ERR_INVALID);
-        cr_assert_eq(store_put(store, endless, span_of("x", 1), &err), ERR_INVALID);
-        store_close(store);
+        apply(backend, put(put(NULL, "a", "1"), "b", "1"));
+        put(batch, "c", "never seen");
+        cr_assert_eq(state_batch_clear(batch, STORE_TRAINING_STATE, "test", NULL), OK);
+        put(batch, "b", "2");
+        apply(backend, batch);
+        cr_assert_eq(length(backend), 1);
+        expect_text(backend, "b", "2");
+        backend_close(backend);
     }
 }
 
@@ -108,45 +129,73 @@ static int check_order(void *context, const char *key, struct blob *value)
 Test(store, visits_keys_in_ascending_order)
 {
     for (size_t i = 0; store_kinds[i]; i++) {
-        struct store *store = open_kind(i);
+        struct backend *backend = open_kind(i);
+        struct state_batch *batch = state_batch_new();
         struct order order = {"", 0};
         char key[32];
-        size_t n;
 
         for (unsigned k = 0; k < 100; k++) {
             snprintf(key, sizeof key, "client.%u", k * 37 % 100);
-            put_text(store, key, key);
+            put(batch, key, key);
         }
-        cr_assert_eq(store_each(store, check_order, &order, NULL), OK);
+        apply(backend, batch);
+        cr_assert_eq(backend->ops->each(backend->priv, STORE_TRAINING_STATE, "test", check_order, &order, NULL), OK);
         cr_assert_eq(order.seen, 100);
-        cr_assert_eq(store_clear(store, NULL), OK);
-        cr_assert_eq(store_len(store, &n, NULL), OK);
-        cr_assert_eq(n, 0);
-        store_close(store);
-    }
-}
-
-Test(store, shares_a_blob_and_keeps_it_alive)
-{
-    for (size_t i = 0; store_kinds[i]; i++) {
-        struct store *store = open_kind(i);
-        struct blob *image = blob_new(4);
-
-        memcpy(blob_bytes(image), "wxyz", 4);
-        cr_assert_eq(store_put_blob(store, "global_model", image, NULL), OK);
-        blob_unref(image);
-        expect_text(store, "global_model", "wxyz");
-        store_close(store);
+        backend_close(backend);
     }
 }
 
 Test(store, holds_an_empty_value)
 {
     for (size_t i = 0; store_kinds[i]; i++) {
-        struct store *store = open_kind(i);
+        struct backend *backend = open_kind(i);
 
-        put_text(store, "empty", "");
-        expect_text(store, "empty", "");
-        store_close(store);
+        apply(backend, put(NULL, "empty", ""));
+        expect_text(backend, "empty", "");
+        backend_close(backend);
+    }
+}
+
+static int count(void *context, const char *id, double time)
+{
+    cr_assert(strcmp(id, "s1") == 0 || strcmp(id, "s2") == 0);
+    cr_assert_gt(time, 1e9);
+    ++*(int *)context;
+    return OK;
+}
+
+Test(store, lists_sessions_until_they_are_cleared)
+{
+    for (size_t i = 0; store_kinds[i]; i++) {
+        struct backend *backend = open_kind(i);
+        struct state_batch *batch = state_batch_new();
+        int n = 0;
+
+        cr_assert_eq(state_batch_put_text(batch, STORE_TRAINING_SESSION, "s1", "status", "running", NULL), OK);
+        cr_assert_eq(state_batch_put_text(batch, STORE_TRAINING_SESSION, "s2", "status", "running", NULL), OK);
+        cr_assert_eq(state_batch_put_text(batch, STORE_TRAINING_STATE, "s3", "client.a", "{}", NULL), OK);
+        apply(backend, batch);
+        cr_assert_eq(backend->ops->sessions(backend->priv, count, &n, NULL), OK);
+        cr_assert_eq(n, 2);
+        batch = state_batch_new();
+        cr_assert_eq(state_batch_clear(batch, STORE_TRAINING_SESSION, "s1", NULL), OK);
+        apply(backend, batch);
+        cr_assert_eq(backend->ops->sessions(backend->priv, count, &n, NULL), OK);
+        cr_assert_eq(n, 3);
+        backend_close(backend);
+    }
+}
+
+Test(store, terms_grow)
+{
+    for (size_t i = 0; store_kinds[i]; i++) {
+        struct backend *backend = open_kind(i);
+        uint64_t term;
+
+        cr_assert_eq(backend->ops->take_term(backend->priv, "0", 5, &term, NULL), OK);
+        cr_assert_eq(term, 5);
+        cr_assert_eq(backend->ops->take_term(backend->priv, "0", 5, &term, NULL), OK);
+        cr_assert_eq(term, 6);
+        backend_close(backend);
     }
 }
