@@ -208,9 +208,8 @@ static void message(void *context, const char *topic, struct span payload, bool 
         take_server_message(self, payload);
     else if (strcmp(topic, self->question_topic) == 0)
         first_contact(self, NULL);
-    /* What was retained is of an earlier life: a client that is there says so itself. */
-    else if (!retained && strncmp(topic, self->status_topics, self->status_prefix) == 0)
-        roster_take_status(self->roster, topic + self->status_prefix, payload);
+    else if (strncmp(topic, self->status_topics, self->status_prefix) == 0)
+        roster_take_status(self->roster, topic + self->status_prefix, payload, retained);
 }
 
 /* ---- life ---- */

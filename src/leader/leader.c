@@ -117,6 +117,7 @@ static int open_state(struct leader *leader, struct error *err)
         .log = leader->log,
     };
 
+    leader_watch_state(leader, &options);
     if (status == OK)
         status = state_open(&leader->state, &options, err);
     else
@@ -238,6 +239,10 @@ static int make_contact(struct leader *leader, struct error *err)
     status = leader_take_term(leader, err);
     if (status != OK)
         return status;
+    status = roster_store_init(&leader->roster_store, leader->roster, leader->state, leader->config->cluster,
+                               leader->loop, leader->log, err);
+    if (status != OK)
+        return status;
     discovery_advertise(leader->discovery, leader->term);
     return loop_timer_set(leader->loop, &leader->ready_timer,
                           ns_of(leader->config->comm_config.mqtt.mqtt_sub_timeout_s), err);
@@ -268,9 +273,9 @@ static int make_parts(struct leader *leader, struct error *err)
     if (status == OK)
         status = check_run_folder(leader, err);
     if (status == OK)
-        status = open_state(leader, err);
-    if (status == OK)
         status = loop_new(&leader->loop, &clock_system, err);
+    if (status == OK)
+        status = open_state(leader, err);
     if (status != OK)
         return status;
     loop_timer_init(&leader->ready_timer, ready);
@@ -344,6 +349,7 @@ void leader_free(struct leader *leader)
     if (!leader)
         return;
     leave_network(leader);
+    roster_store_fini(&leader->roster_store);
     if (leader->roster)
         roster_close(leader->roster);
     edge_client_free(leader->edge);

@@ -7,6 +7,7 @@
 #include "leader/client_link_grpc.h"
 #include "leader/discovery.h"
 #include "leader/leader.h"
+#include "leader/roster_store.h"
 #include "leader/session.h"
 #include "net/http_server.h"
 #include "state/state.h"
@@ -34,6 +35,7 @@ struct leader {
     struct edge_client *edge;
     struct grpc_links links;
     struct roster *roster;
+    struct roster_store roster_store;
     struct roster_listener listener;
     struct discovery *discovery;
     struct http_server *http;
@@ -42,6 +44,8 @@ struct leader {
     bool contacted;
     bool ready; /* mqtt_sub_timeout_s has passed */
     bool leaving;
+    struct loop_event replaced_event; /* from the state's thread */
+    atomic_bool replaced_posted;
     struct error failure; /* why it cannot go on: another leader has taken its place */
     struct loop_timer ready_timer;
     struct loop_timer linger_timer; /* of a leader that leaves */
@@ -68,7 +72,8 @@ void rest_handle(void *context, struct http_exchange *exchange, const struct htt
 
 /* leader_term.c: whose turn it is. */
 int leader_take_term(struct leader *leader, struct error *err);
-void leader_replaced(struct leader *leader, uint64_t term, const char *who); /* term 0: not known; loop thread */
+void leader_replaced(struct leader *leader, uint64_t term, const char *who);   /* term 0: not known; loop thread */
+void leader_watch_state(struct leader *leader, struct state_options *options); /* before state_open */
 bool leader_is_replaced(const struct leader *leader);
 
 /* leader.c */

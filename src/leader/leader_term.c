@@ -18,6 +18,28 @@ int leader_take_term(struct leader *leader, struct error *err)
     return state_take_term(leader->state, least_term(leader), &leader->term, err);
 }
 
+/* On the state's thread, which may be at it before there is a loop to tell. */
+static void state_says_replaced(void *context, const char *reason)
+{
+    struct leader *leader = context;
+
+    (void)reason;
+    if (leader->loop && !atomic_exchange(&leader->replaced_posted, true))
+        loop_post(leader->loop, &leader->replaced_event);
+}
+
+static void take_replaced(struct loop_event *event)
+{
+    leader_replaced(CONTAINER_OF(event, struct leader, replaced_event), 0, "the state's store");
+}
+
+void leader_watch_state(struct leader *leader, struct state_options *options)
+{
+    leader->replaced_event.handle = take_replaced;
+    options->tell.replaced = state_says_replaced;
+    options->tell.context = leader;
+}
+
 bool leader_is_replaced(const struct leader *leader)
 {
     return leader->failure.status != OK;

@@ -223,6 +223,11 @@ static void tell(struct roster *roster, struct roster_client *client, enum roste
     }
 }
 
+static void tell_why(struct roster_client *client, const char *reason)
+{
+    snprintf(client->reason, sizeof client->reason, "%.159s", reason);
+}
+
 static void close_link(struct roster_client *client)
 {
     struct client_link *link = client->link;
@@ -235,6 +240,7 @@ static void close_link(struct roster_client *client)
 static void make_active(struct roster *roster, struct roster_client *client)
 {
     client->last_seen_ns = now_ns(roster);
+    client->remembered = false;
     if (client->active)
         return;
     client->active = true;
@@ -251,7 +257,7 @@ static void make_inactive(struct roster *roster, struct roster_client *client, c
         return;
     client->active = false;
     roster->num_active--;
-    snprintf(client->reason, sizeof client->reason, "%s", reason);
+    tell_why(client, reason);
     log_write(roster->log, LOG_WARN, "roster", "client is out of contact: %s client=%s active=%zu", client->reason,
               client->id, roster->num_active);
     tell(roster, client, ROSTER_INACTIVE);
@@ -321,6 +327,27 @@ void roster_set_hearing(struct roster *roster, bool hearing)
 
 /* ---- what comes in ---- */
 
+/* The entry that an advert belongs to, with room for it; NULL, and told, where there is none. */
+static struct roster_client *entry_for(struct roster *roster, const struct client_advert *advert, size_t bytes)
+{
+    struct roster_client *client = roster_find(roster, advert->id);
+
+    if (make_room(roster, client, bytes) && (client || (client = add_client(roster, advert->id))))
+        return client;
+    log_write(roster->log, LOG_WARN, "roster", "dropped the advert of %s: the roster is full at %zu clients, %zu bytes",
+              advert->id, roster->n, roster->advert_bytes);
+    return NULL;
+}
+
+/* Takes the advert. */
+static void set_advert(struct roster *roster, struct roster_client *client, struct client_advert *advert, size_t bytes)
+{
+    client_advert_fini(&client->advert);
+    client->advert = *advert;
+    roster->advert_bytes += bytes - client->counted_bytes;
+    client->counted_bytes = bytes;
+}
+
 void roster_take_advert(struct roster *roster, struct span payload)
 {
     struct client_advert advert;
@@ -334,11 +361,8 @@ void roster_take_advert(struct roster *roster, struct span payload)
         return;
     }
     bytes = bytes_of(&advert);
-    client = roster_find(roster, advert.id);
-    if (!make_room(roster, client, bytes) || (!client && !(client = add_client(roster, advert.id)))) {
-        log_write(roster->log, LOG_WARN, "roster",
-                  "dropped the advert of %s: the roster is full at %zu clients, %zu bytes", advert.id, roster->n,
-                  roster->advert_bytes);
+    client = entry_for(roster, &advert, bytes);
+    if (!client) {
         client_advert_fini(&advert);
         return;
     }
@@ -347,10 +371,8 @@ void roster_take_advert(struct roster *roster, struct span payload)
             make_inactive(roster, client, "moved to another address");
         close_link(client);
     }
-    client_advert_fini(&client->advert);
-    client->advert = advert;
-    roster->advert_bytes += bytes - client->counted_bytes;
-    client->counted_bytes = bytes;
+    set_advert(roster, client, &advert, bytes);
+    client->unsaved = true;
     client->unavailable_ns = 0;
     was_active = client->active;
     make_active(roster, client);
@@ -358,6 +380,28 @@ void roster_take_advert(struct roster *roster, struct span payload)
         tell(roster, client, ROSTER_UPDATED);
     if (client->echoes == 0 && client->active)
         roster_echo(roster, client, NULL, NULL);
+}
+
+void roster_remember(struct roster *roster, struct span payload)
+{
+    struct client_advert advert;
+    struct roster_client *client;
+    struct error err = ERROR_INIT;
+    size_t bytes;
+
+    if (client_advert_decode(payload, &advert, &err) != OK) {
+        log_write(roster->log, LOG_WARN, "roster", "a client of the stored roster is not understood: %s", err.message);
+        return;
+    }
+    bytes = bytes_of(&advert);
+    client = roster_find(roster, advert.id) ? NULL : entry_for(roster, &advert, bytes);
+    if (!client) { /* heard of already */
+        client_advert_fini(&advert);
+        return;
+    }
+    set_advert(roster, client, &advert, bytes);
+    client->remembered = true;
+    tell_why(client, "known from before, not heard of yet");
 }
 
 static bool is_stale(const struct roster *roster, const struct roster_client *client)
@@ -392,12 +436,17 @@ void roster_take_heartbeat(struct roster *roster, struct span payload)
     make_active(roster, client);
 }
 
-void roster_take_status(struct roster *roster, const char *client_id, struct span payload)
+void roster_take_status(struct roster *roster, const char *client_id, struct span payload, bool retained)
 {
     struct roster_client *client = roster_find(roster, client_id);
 
+    /* What was retained is of an earlier life, as all that is known of a client that is only remembered. */
+    if (retained && (!client || !client->remembered))
+        return;
     if (payload.size == strlen("offline") && memcmp(payload.data, "offline", payload.size) == 0) {
-        if (client)
+        if (client && client->remembered)
+            tell_why(client, "it went offline");
+        else if (client)
             make_inactive(roster, client, "it went offline");
         return;
     }
@@ -407,16 +456,21 @@ void roster_take_status(struct roster *roster, const char *client_id, struct spa
 
 /* ---- reaching a client ---- */
 
+static struct client_link *open_link(struct roster *roster, struct roster_client *client, struct error *err)
+{
+    if (!client->link)
+        roster->factory.open(roster->factory.context, client->advert.endpoint, client->advert.speaks_safetensors,
+                             &client->link, err);
+    return client->link;
+}
+
 struct client_link *roster_link(struct roster *roster, struct roster_client *client, struct error *err)
 {
     if (!client->active) {
         FAIL(err, ERR_UNAVAILABLE, "client %s is out of contact: %s", client->id, client->reason);
         return NULL;
     }
-    if (!client->link)
-        roster->factory.open(roster->factory.context, client->advert.endpoint, client->advert.speaks_safetensors,
-                             &client->link, err);
-    return client->link;
+    return open_link(roster, client, err);
 }
 
 struct echo {
@@ -478,25 +532,96 @@ static void echo_done(void *context, struct link_reply *reply)
     free(echo);
 }
 
+static int send_echo(struct roster *roster, struct roster_client *client, link_callback answered,
+                     void (*done)(void *context), void *context)
+{
+    struct client_link *link = client->link;
+    struct echo *echo = calloc(1, sizeof *echo);
+
+    if (!echo)
+        return ERR_MEMORY;
+    *echo = (struct echo){.roster = roster, .client = client, .done = done, .context = context};
+    snprintf(echo->endpoint, sizeof echo->endpoint, "%s", client->advert.endpoint);
+    if (link->ops->echo(link, roster->options.echo_timeout_s, answered, echo) != OK) {
+        free(echo);
+        return ERR_MEMORY;
+    }
+    client->echoes++;
+    return OK;
+}
+
 bool roster_echo(struct roster *roster, struct roster_client *client, void (*done)(void *context), void *context)
 {
     struct error err = ERROR_INIT;
-    struct client_link *link = roster_link(roster, client, &err);
-    struct echo *echo = link ? calloc(1, sizeof *echo) : NULL;
 
-    if (!echo) {
-        roster_lost_contact(roster, client, link ? "no memory for an echo" : err.message);
+    if (!roster_link(roster, client, &err)) {
+        roster_lost_contact(roster, client, err.message);
         return false;
     }
-    *echo = (struct echo){.roster = roster, .client = client, .done = done, .context = context};
-    snprintf(echo->endpoint, sizeof echo->endpoint, "%s", client->advert.endpoint);
-    if (link->ops->echo(link, roster->options.echo_timeout_s, echo_done, echo) != OK) {
-        free(echo);
+    if (send_echo(roster, client, echo_done, done, context) != OK) {
         roster_lost_contact(roster, client, "the echo could not be sent");
         return false;
     }
-    client->echoes++;
     return true;
+}
+
+/* ---- clients that are remembered ---- */
+
+static void call_done(void *context, struct link_reply *reply)
+{
+    struct echo *echo = context;
+    struct roster_client *client = echo->client;
+
+    if (!client->remembered) { /* it was quicker to say so itself */
+        echo_done(context, reply);
+        return;
+    }
+    client->echoes--;
+    if (reply->error.status == OK)
+        check_echo(echo->roster, client, reply);
+    if (reply->error.status == OK) {
+        make_active(echo->roster, client);
+    } else if (reply->error.status != ERR_CANCELLED) {
+        tell_why(client, reply->error.message);
+        close_link(client);
+    }
+    free(echo);
+}
+
+static int by_endpoint(const void *a, const void *b)
+{
+    const struct roster_client *one = *(struct roster_client *const *)a, *other = *(struct roster_client *const *)b;
+    int order = strcmp(one->advert.endpoint, other->advert.endpoint);
+
+    if (order == 0)
+        order = (one->advert.timestamp < other->advert.timestamp) - (one->advert.timestamp > other->advert.timestamp);
+    return order ? order : strcmp(one->id, other->id);
+}
+
+static void call(struct roster *roster, struct roster_client *client)
+{
+    struct error err = ERROR_INIT;
+
+    if (!open_link(roster, client, &err))
+        tell_why(client, err.message);
+    else if (send_echo(roster, client, call_done, NULL, NULL) != OK)
+        close_link(client);
+}
+
+void roster_call_remembered(struct roster *roster)
+{
+    struct roster_client **clients = calloc(roster->n + 1, sizeof(struct roster_client *));
+    size_t n = 0;
+
+    for (size_t i = 0; clients && i < roster->n; i++)
+        if (roster->clients[i]->remembered && roster->clients[i]->echoes == 0)
+            clients[n++] = roster->clients[i];
+    if (n)
+        qsort(clients, n, sizeof(struct roster_client *), by_endpoint);
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || strcmp(clients[i]->advert.endpoint, clients[i - 1]->advert.endpoint) != 0)
+            call(roster, clients[i]);
+    free(clients);
 }
 
 /* ---- life ---- */

@@ -23,6 +23,9 @@ struct roster_client {
     char id[CLIENT_ID_MAX];
     size_t number; /* below roster_size, no two alike; the same for as long as the roster is held */
     bool active, busy;
+    bool remembered;             /* known from before the leader's start, not heard of since */
+    bool unsaved;                /* the advert, or what was learned of it, changed since the roster was saved */
+    uint64_t saved_digest;       /* of the advert as it was saved; 0: it was not */
     bool refused_term;           /* its latest answer: another leader has a higher term */
     int echoes;                  /* that are to be answered */
     char reason[160];            /* why it is not active; "" where it is */
@@ -85,7 +88,13 @@ void roster_release(struct roster *roster);
 /* What came in. Payloads are untrusted; what is malformed is logged and dropped. */
 void roster_take_advert(struct roster *roster, struct span payload);
 void roster_take_heartbeat(struct roster *roster, struct span payload);
-void roster_take_status(struct roster *roster, const char *client_id, struct span payload);
+void roster_take_status(struct roster *roster, const char *client_id, struct span payload, bool retained);
+
+/* A client of an earlier life of the leader, with its last advert: known, not in contact. */
+void roster_remember(struct roster *roster, struct span advert);
+/* Try the remembered clients at their old addresses: who answers an echo is in contact; who does not is out of contact
+ * until its advert. Of several at one address only the one that advertised last. */
+void roster_call_remembered(struct roster *roster);
 
 /* The broker went away, or came back: nobody is missed while nothing can be heard, nor before clients have had the time
  * to find the way back to it themselves. */

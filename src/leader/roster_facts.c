@@ -61,6 +61,7 @@ void roster_learn_model(struct roster_client *client, const char *model_id, cons
         snprintf(row->id, sizeof row->id, "%s", model_id);
     }
     snprintf(row->hash, sizeof row->hash, "%s", hash);
+    client->unsaved = true;
 }
 
 void roster_learn_benchmark(struct roster_client *client, const char *model_id, const char *hash, int64_t batches,
@@ -84,6 +85,7 @@ void roster_learn_benchmark(struct roster_client *client, const char *model_id, 
     snprintf(row->model_hash, sizeof row->model_hash, "%s", hash);
     row->num_mini_batches = batches;
     row->time_taken_s = seconds;
+    client->unsaved = true;
 }
 
 const char *roster_obstacle(const struct roster_client *client, const char *dataset_id)

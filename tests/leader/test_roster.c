@@ -1,6 +1,7 @@
 /* The roster: who is there, who is not, and why. Time is the test's own. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -196,12 +197,12 @@ Test(roster, offline_counts_at_once)
 
     set_up(&fixture);
     advertise(&fixture, 0);
-    roster_take_status(fixture.roster, "c2", span_of("online", 6));
+    roster_take_status(fixture.roster, "c2", span_of("online", 6), false);
     cr_assert_eq(roster_num_active(fixture.roster), 1);
-    roster_take_status(fixture.roster, "c2", span_of("offline", 7));
+    roster_take_status(fixture.roster, "c2", span_of("offline", 7), false);
     cr_assert_eq(roster_num_active(fixture.roster), 0);
-    roster_take_status(fixture.roster, "nobody", span_of("offline", 7));
-    roster_take_status(fixture.roster, "c2", span_of("", 0));
+    roster_take_status(fixture.roster, "nobody", span_of("offline", 7), false);
+    roster_take_status(fixture.roster, "c2", span_of("", 0), false);
     tear_down(&fixture);
 }
 
@@ -288,7 +289,7 @@ Test(roster, malformed_payloads_are_dropped)
     for (size_t i = 0; i < sizeof payloads / sizeof *payloads; i++) {
         roster_take_advert(fixture.roster, span_of(payloads[i], strlen(payloads[i])));
         roster_take_heartbeat(fixture.roster, span_of(payloads[i], strlen(payloads[i])));
-        roster_take_status(fixture.roster, "c2", span_of(payloads[i], strlen(payloads[i])));
+        roster_take_status(fixture.roster, "c2", span_of(payloads[i], strlen(payloads[i])), false);
     }
     cr_assert_eq(roster_size(fixture.roster), 0);
     tear_down(&fixture);
@@ -416,5 +417,80 @@ Test(roster, tells_its_state_as_json)
                      json_object_get(json_object_get(json_object_get(client, "datasets"), "digits"), "num_items")),
                  10);
     json_decref(json);
+    tear_down(&fixture);
+}
+
+/* ---- a leader that was started again ---- */
+
+static void remember(struct fixture *fixture, const char *id, const char *endpoint, double timestamp)
+{
+    struct client_advert advert = {.timestamp = timestamp, .speaks_safetensors = true};
+    char *text;
+
+    snprintf(advert.id, sizeof advert.id, "%s", id);
+    snprintf(advert.endpoint, sizeof advert.endpoint, "%s", endpoint);
+    text = client_advert_encode(&advert);
+    cr_assert_not_null(text);
+    roster_remember(fixture->roster, span_of(text, strlen(text)));
+    free(text);
+}
+
+Test(roster, remembered_clients_are_called_at_their_old_address)
+{
+    struct fixture fixture;
+
+    set_up_with(&fixture, 0, 0);
+    remember(&fixture, "c2", "10.0.0.1:5000", 5);
+    remember(&fixture, "before", "10.0.0.1:5000", 3); /* had the address before it */
+    fixture.clients[1].behaviour = MISHEARS;
+    remember(&fixture, "gone", "10.0.0.1:5001", 7); /* somebody else is there now */
+    remember(&fixture, "offline", "10.0.0.1:5002", 7);
+    roster_take_status(fixture.roster, "offline", span_of("offline", 7), true);
+    cr_assert_str_eq(roster_find(fixture.roster, "offline")->reason, "it went offline");
+    cr_assert_eq(roster_num_active(fixture.roster), 0);
+    roster_call_remembered(fixture.roster);
+    cr_assert_eq(roster_num_active(fixture.roster), 0, "nobody before its echo");
+    pass_time(&fixture, 0.5);
+    cr_assert(roster_find(fixture.roster, "c2")->active);
+    cr_assert_not(roster_find(fixture.roster, "before")->active);
+    cr_assert_not(roster_find(fixture.roster, "gone")->active);
+    cr_assert_eq(fixture.clients[0].echoes, 1);
+    cr_assert_eq(fixture.active, 1 + roster_find(fixture.roster, "offline")->active);
+    /* What is retained says nothing about a client that is there. */
+    roster_take_status(fixture.roster, "c2", span_of("offline", 7), true);
+    cr_assert(roster_find(fixture.roster, "c2")->active);
+    tear_down(&fixture);
+}
+
+static void count(void *context)
+{
+    ++*(int *)context;
+}
+
+Test(roster, most_clients_not_one_say_that_the_leader_was_replaced)
+{
+    struct fixture fixture;
+    struct roster_options options = {
+        .heartbeat_interval_s = 1, .max_missed = 3, .num_heartbeats_kept = 4, .echo_timeout_s = 5, .replaced = count};
+    struct link_factory factory;
+    int told = 0;
+
+    set_up_with(&fixture, 0, 0);
+    roster_close(fixture.roster);
+    roster_free(fixture.roster);
+    options.context = &told;
+    factory = memory_link_factory(&fixture.net);
+    cr_assert_eq(roster_new(&fixture.roster, &options, &factory, fixture.loop, &test_log, NULL), OK);
+    for (int i = 0; i < 3; i++)
+        advertise(&fixture, i);
+    roster_note_term(fixture.roster, roster_at(fixture.roster, 0), true);
+    roster_note_term(fixture.roster, roster_at(fixture.roster, 0), true);
+    cr_assert_eq(told, 0, "one of three may lie");
+    roster_note_term(fixture.roster, roster_at(fixture.roster, 0), false);
+    roster_note_term(fixture.roster, roster_at(fixture.roster, 1), true);
+    cr_assert_eq(told, 0, "the first took it back");
+    roster_note_term(fixture.roster, roster_at(fixture.roster, 2), true);
+    cr_assert_eq(told, 1);
+    pass_time(&fixture, 0.1);
     tear_down(&fixture);
 }
