@@ -8,10 +8,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tensors are copied as
 
 enum {
     PREFIX_SIZE = 8,
-    MAX_HEADER = 16 << 20,
-    MAX_TENSORS = 65536,
-    /* Commas and colons in a header; keeps what the JSON parser allocates in proportion to MAX_TENSORS. */
-    MAX_SEPARATORS = MAX_TENSORS * 16,
+    MAX_HEADER = SAFETENSORS_MAX_HEADER,
+    MAX_TENSORS = SAFETENSORS_MAX_TENSORS,
 };
 
 static const char metadata_key[] = "__metadata__";
@@ -205,7 +203,7 @@ static int parse_header(struct span text, struct safetensors *file, struct error
 
     for (size_t i = 0; i < text.size; i++)
         separators += bytes[i] == ',' || bytes[i] == ':';
-    if (separators > MAX_SEPARATORS)
+    if (separators > SAFETENSORS_MAX_SEPARATORS)
         return FAIL(err, ERR_CORRUPT, "the header has too many values");
     file->header = json_loadb(bytes, text.size, JSON_REJECT_DUPLICATES, &where);
     if (!file->header)

@@ -9,6 +9,10 @@
 #include "codec/layout.h"
 #include "util/span.h"
 
+/* What a reader of ours takes. Commas and colons of a header are bounded so that what the JSON parser allocates stays
+ * in proportion. */
+enum { SAFETENSORS_MAX_HEADER = 16 << 20, SAFETENSORS_MAX_TENSORS = 65536, SAFETENSORS_MAX_SEPARATORS = 16 * 65536 };
+
 struct safetensors; /* a parsed header over borrowed bytes */
 
 struct safetensors_tensor {
@@ -36,6 +40,12 @@ int safetensors_encode(const struct layout *layout, const float *weights, json_t
 /* Fill weights [P] from an image whose tensors must match the layout exactly (F32, I64 where the layout says so).
  * ERR_INVALID names the tensor and both shapes; on error `weights` is undefined. */
 int safetensors_decode(const struct layout *layout, struct span image, float *weights, struct error *err);
+
+/* The head of a file, its length and header, for tensors whose bytes will follow in the order given; dims and byte
+ * counts are taken, the bytes not looked at, names must differ. Returns a new blob. ERR_TOO_LARGE where
+ * safetensors_parse would not take it. */
+int safetensors_head(const struct safetensors_tensor *tensors, size_t n, json_t *metadata, struct blob **out,
+                     struct error *err);
 
 /* Write any set of raw tensors (datasets); dims as given, in order. */
 int safetensors_write(const char *path, const struct safetensors_tensor *tensors, size_t n, json_t *metadata,

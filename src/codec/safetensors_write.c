@@ -132,30 +132,66 @@ int safetensors_encode(const struct layout *layout, const float *weights, json_t
     return status;
 }
 
-int safetensors_write(const char *path, const struct safetensors_tensor *tensors, size_t n, json_t *metadata,
-                      struct error *err)
+static size_t separators(struct span text)
+{
+    const char *bytes = text.data;
+    size_t n = 0;
+
+    for (size_t i = 0; i < text.size; i++)
+        n += bytes[i] == ',' || bytes[i] == ':';
+    return n;
+}
+
+static int check_head(struct span head, size_t n, struct error *err)
+{
+    if (n > SAFETENSORS_MAX_TENSORS || head.size > SAFETENSORS_MAX_HEADER ||
+        separators(head) > SAFETENSORS_MAX_SEPARATORS)
+        return FAIL(err, ERR_TOO_LARGE, "safetensors: %zu tensors need a header of %zu bytes; no reader takes that", n,
+                    head.size);
+    return OK;
+}
+
+int safetensors_head(const struct safetensors_tensor *tensors, size_t n, json_t *metadata, struct blob **out,
+                     struct error *err)
 {
     json_t *header = header_new(metadata);
-    struct span *parts = calloc(n + 1, sizeof *parts);
-    struct blob *head = NULL;
     size_t data_size = 0, head_size;
-    int status = header && parts ? OK : FAIL(err, ERR_MEMORY, "safetensors: out of memory");
+    int status = header ? OK : FAIL(err, ERR_MEMORY, "safetensors: out of memory");
 
+    *out = NULL;
     for (size_t i = 0; i < n && status == OK; i++) {
         const struct safetensors_tensor *t = &tensors[i];
 
-        parts[i + 1] = t->bytes;
         if (header_add(header, t->name, t->dtype, t->num_dims, t->dims, t->bytes.size, &data_size) != OK)
             status = FAIL(err, ERR_MEMORY, "safetensors: out of memory for a header");
     }
     if (status == OK)
-        status = header_print(header, 0, &head, &head_size, err);
+        status = header_print(header, 0, out, &head_size, err);
+    if (status == OK)
+        status = check_head(blob_span(*out), n, err);
+    if (status != OK) {
+        blob_unref(*out);
+        *out = NULL;
+    }
+    json_decref(header);
+    return status;
+}
+
+int safetensors_write(const char *path, const struct safetensors_tensor *tensors, size_t n, json_t *metadata,
+                      struct error *err)
+{
+    struct span *parts = calloc(n + 1, sizeof *parts);
+    struct blob *head = NULL;
+    int status = parts ? safetensors_head(tensors, n, metadata, &head, err)
+                       : FAIL(err, ERR_MEMORY, "safetensors: out of memory");
+
     if (status == OK) {
         parts[0] = blob_span(head);
+        for (size_t i = 0; i < n; i++)
+            parts[i + 1] = tensors[i].bytes;
         status = fs_write_atomic(path, parts, n + 1, err);
     }
     blob_unref(head);
     free(parts);
-    json_decref(header);
     return status;
 }
