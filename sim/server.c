@@ -76,15 +76,19 @@ static int take_port(struct server *server, struct error *err)
     return OK;
 }
 
-static bool takes_connections(int port)
+static bool is_open(const struct server *server)
 {
-    struct sockaddr_in address = loopback(port);
+    struct sockaddr_in address = loopback(server->port);
+    struct timeval limit = {.tv_usec = 100000};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool connected = fd >= 0 && !connect(fd, (struct sockaddr *)&address, sizeof address);
 
     if (fd >= 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    bool open = fd >= 0 && !connect(fd, (struct sockaddr *)&address, sizeof address) &&
+                (!server->kind->serves || server->kind->serves(fd));
+    if (fd >= 0)
         close(fd);
-    return connected;
+    return open;
 }
 
 /* --- starting --- */
@@ -129,7 +133,7 @@ static bool is_up_or_gone(void *context)
 {
     struct server *server = context;
 
-    server->is_open = server->process.state == PROCESS_RUNNING && takes_connections(server->port);
+    server->is_open = server->process.state == PROCESS_RUNNING && is_open(server);
     return server->is_open || server->process.state != PROCESS_RUNNING;
 }
 

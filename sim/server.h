@@ -15,6 +15,8 @@ struct server_kind {
     const char *config_option; /* that the name of its configuration file follows; NULL: the name stands alone */
     const char *remedy;        /* where it is not installed: what to do */
     void (*write_config)(const struct server *server, FILE *out);
+    /* Whoever is connected through `fd` (which gives up reading soon): is he served? NULL: who is let in is served. */
+    bool (*serves)(int fd);
 };
 
 struct server {

@@ -102,7 +102,8 @@ static bool leader_has_ended(void *context)
 static int await_better_reason(struct simulation *s, struct error *err)
 {
     uint32_t stage = atomic_load(&shared_leader(s->shared)->session_stage);
-    bool leader_spoke = stage == STAGE_FINISHED || stage == STAGE_FAILED;
+    bool leader_spoke = stage == STAGE_FINISHED || stage == STAGE_FAILED ||
+                        s->submitter.exit_code == status_exit_code(ERR_INVALID); /* it refused */
 
     if (s->submitter.exit_code == 0 || leader_spoke)
         return OK;

@@ -93,7 +93,7 @@ static int fetch(int port, const char *method, const char *path, const char *bod
     snprintf(url, sizeof url, "http://127.0.0.1:%d%s", port, path);
     int status = http_fetch(method, url, body ? "application/json" : NULL, span_of(body, body ? strlen(body) : 0), NULL,
                             0, NULL, NULL, out, err);
-    return status == ERR_UNAVAILABLE ? ERR_DEADLINE : status;
+    return status == ERR_UNAVAILABLE || status == ERR_IO ? ERR_DEADLINE : status;
 }
 
 /* Post the session and wait until it is over. */

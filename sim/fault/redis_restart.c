@@ -4,7 +4,7 @@ const struct fault_ops fault_redis_restart = {
     .name = "redis-restart",
     .help = "SIGKILL to the run's own Redis, and a new one with its data on the same port. In a round the leader goes "
             "on when "
-            "it takes connections again.",
+            "it has its data back.",
     .params = &fault_after_table,
     .target = FAULT_REDIS,
     .takes_for = FOR_REFUSED,

@@ -1,10 +1,12 @@
 /* The supervisor forks, which needs a process with one thread; Criterion's have more. So this is a plain program: each
  * test runs in a process of its own. */
+#include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -276,6 +278,64 @@ static void no_child_survives_its_sigkill(void)
     fs_remove_tree(folder, NULL);
 }
 
+/* One inline command to a Redis; fills `answer`. */
+static void ask_redis(int port, const char *command, char answer[64])
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    CHECK(connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
+    CHECK(write(fd, command, strlen(command)) == (ssize_t)strlen(command));
+    ssize_t n = read(fd, answer, 63);
+    CHECK(n > 0);
+    answer[n] = '\0';
+    close(fd);
+}
+
+static bool server_has_ended_now(void *server)
+{
+    return ((struct server *)server)->process.state == PROCESS_ENDED;
+}
+
+static bool server_is_open_now(void *server)
+{
+    return ((struct server *)server)->is_open;
+}
+
+static void count_opened(void *context)
+{
+    ++*(int *)context;
+}
+
+/* What was acknowledged is there when a killed Redis begins anew, and nobody took its port meanwhile. */
+static void a_server_begins_anew_with_its_data_on_its_port(void)
+{
+    struct fixture f;
+    struct server redis;
+    struct error err = ERROR_INIT;
+    char answer[64];
+    int opened = 0;
+
+    init(&f);
+    CHECK_SAYING(server_start(&redis, &redis_kind, f.supervisor, f.folder, f.folder, &err) == OK, err.message);
+    redis.opened = count_opened;
+    redis.context = &opened;
+    ask_redis(redis.port, "SET a b\r\n", answer);
+    CHECK_SAYING(!strcmp(answer, "+OK\r\n"), answer);
+    supervisor_signal(f.supervisor, &redis.process, SIGKILL);
+    CHECK(supervisor_wait(f.supervisor, server_has_ended_now, &redis, 30 * SECOND, &err) == OK);
+    server_has_ended(&redis);
+    CHECK(opened == 0 && !redis.is_open && redis.process.killed_ns > 0);
+    CHECK_SAYING(server_start_again(&redis, &err) == OK, err.message);
+    CHECK_SAYING(supervisor_wait(f.supervisor, server_is_open_now, &redis, 30 * SECOND, &err) == OK, err.message);
+    CHECK(opened == 1 && redis.process.starts == 2);
+    ask_redis(redis.port, "GET a\r\n", answer);
+    CHECK_SAYING(!strcmp(answer, "$1\r\nb\r\n"), answer);
+    fini(&f);
+    server_fini(&redis);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -286,6 +346,7 @@ static const struct {
     {"an interrupt ends a wait", an_interrupt_ends_a_wait},
     {"timers fire by due time and can be cancelled", timers_fire_by_due_time_and_can_be_cancelled},
     {"who does not leave is killed", who_does_not_leave_is_killed},
+    {"a server begins anew with its data on its port", a_server_begins_anew_with_its_data_on_its_port},
     {"no child survives its sigkill", no_child_survives_its_sigkill},
 };
 
