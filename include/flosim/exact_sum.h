@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <flosim/strategy.h>
 
@@ -31,10 +32,26 @@ struct flosim_exact_sum {
     double bound;        /* no element is larger than this */
 };
 
+/* Zeroed, in huge pages where they are to be had: 16 P bytes are many pages. */
+static inline flosim_int128 *flosim_exact_sum_memory(size_t n)
+{
+#ifdef MADV_HUGEPAGE
+    const size_t huge = 2u << 20;
+    size_t size = (n * sizeof(flosim_int128) + huge - 1) / huge * huge;
+    void *memory = size < 2 * huge || n > SIZE_MAX / 2 / sizeof(flosim_int128) ? NULL : aligned_alloc(huge, size);
+
+    if (memory) {
+        madvise(memory, size, MADV_HUGEPAGE);
+        return memset(memory, 0, size);
+    }
+#endif
+    return calloc(n, sizeof(flosim_int128));
+}
+
 static inline int flosim_exact_sum_init(struct flosim_exact_sum *sum, size_t n)
 {
     *sum = (struct flosim_exact_sum){0};
-    sum->sums = calloc(n ? n : 1, sizeof *sum->sums);
+    sum->sums = flosim_exact_sum_memory(n ? n : 1);
     sum->n = n;
     return sum->sums ? FLOSIM_OK : FLOSIM_MEMORY;
 }

@@ -7,6 +7,7 @@
 #include "nn/loss.h"
 #include "nn/model.h"
 #include "util/fs.h"
+#include "util/large.h"
 
 static void make_weights(struct session_setup *setup, const struct model *model, struct diag_place place,
                          struct diags *diags)
@@ -17,7 +18,7 @@ static void make_weights(struct session_setup *setup, const struct model *model,
         diag_error(diags, place, "%s", err.message);
         return;
     }
-    setup->initial = calloc(setup->layout.num_floats ? setup->layout.num_floats : 1, sizeof *setup->initial);
+    setup->initial = large_zeroed(setup->layout.num_floats * sizeof *setup->initial);
     if (!setup->initial)
         diag_error(diags, place, "no memory for %zu weights", setup->layout.num_floats);
     else

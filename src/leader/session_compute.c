@@ -8,6 +8,7 @@
 
 #include "codec/encoding.h"
 #include "leader/session_internal.h"
+#include "util/large.h"
 
 static int open_stores(struct session *session, struct error *err)
 {
@@ -61,10 +62,10 @@ static int allocate_weights(struct session *session, struct error *err)
 
     compute->global = session->setup->initial;
     session->setup->initial = NULL;
-    compute->next = calloc(n, sizeof *compute->next);
-    compute->scratch = calloc(n, sizeof *compute->scratch);
+    compute->next = large_zeroed(n * sizeof *compute->next);
+    compute->scratch = large_zeroed(n * sizeof *compute->scratch);
     if (session->setup->strategies.aggregator->flags & FLOSIM_USES_BASE)
-        compute->base = calloc(n, sizeof *compute->base);
+        compute->base = large_zeroed(n * sizeof *compute->base);
     compute->num_cohorts = 1;
     if (!compute->global || !compute->next || !compute->scratch ||
         (!compute->base && (session->setup->strategies.aggregator->flags & FLOSIM_USES_BASE)))

@@ -1,4 +1,5 @@
 #include "nn/optimizer.h"
+#include "util/large.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -155,7 +156,7 @@ int optimizer_new(struct span json, double learning_rate, size_t num_parameters,
         optimizer->state_floats = optimizer->ops->state_floats(optimizer->args);
         floats = optimizer->state_floats * num_parameters;
 
-        optimizer->state = calloc(floats ? floats : 1, sizeof *optimizer->state);
+        optimizer->state = large_zeroed(floats * sizeof *optimizer->state);
         if (!optimizer->state)
             status = FAIL(err, ERR_MEMORY, "out of memory for %zu floats of optimizer state", floats);
     }

@@ -4,6 +4,7 @@
 
 #include "nn/network.h"
 #include "nn/plan.h"
+#include "util/large.h"
 
 enum {
     /* An inference pass holds so many blocks, however large the batch: they stay in the second-level cache. */
@@ -251,7 +252,7 @@ static int allocate(struct planner *p, struct workspace *ws, size_t *order, stru
     size_t bytes = (floats + LANES) * sizeof(float) / 64 * 64;
     size_t logits = outputs * (ws->train ? 2 : 1); /* the gradient lies behind them */
 
-    ws->memory = aligned_alloc(64, bytes);
+    ws->memory = large_alloc(bytes);
     ws->logits = malloc(logits * sizeof *ws->logits);
     ws->gradient = ws->train && ws->logits ? ws->logits + outputs : NULL;
     ws->nodes = calloc(L, sizeof *ws->nodes);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "codec/encoding.h"
+#include "util/large.h"
 #include "util/probe.h"
 #include "worker/pss.h"
 #include "worker/work.h"
@@ -77,7 +78,7 @@ static int keep_received(struct training *t, struct error *err)
     t->is_altered = is_altered(t);
     if (!t->is_altered && !(t->request->proximal_mu > 0))
         return OK;
-    t->received = malloc((n ? n : 1) * sizeof *t->received);
+    t->received = large_alloc(n * sizeof *t->received);
     if (!t->received)
         return FAIL(err, ERR_MEMORY, "out of memory for %zu weights", n);
     memcpy(t->received, t->work.params, n * sizeof *t->received);
@@ -91,7 +92,7 @@ static int prepare_drift(struct training *t, struct error *err)
     const struct layout *layout = model_layout(t->work.model);
     size_t n = layout->num_floats ? layout->num_floats : 1;
 
-    if (request->correction.size && !(t->correction = malloc(n * sizeof *t->correction)))
+    if (request->correction.size && !(t->correction = large_alloc(n * sizeof *t->correction)))
         return FAIL(err, ERR_MEMORY, "out of memory for a correction of %zu weights", n);
     int status = t->correction ? weights_decode(layout, request->correction, t->correction, err) : OK;
     if (!status)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "config/fit.h"
+#include "util/large.h"
 #include "util/words.h"
 
 int trainer_new(struct trainer **out, const struct trainer_setup *setup, struct error *err)
@@ -140,7 +141,7 @@ int work_prepare(struct work *work, struct trainer *trainer, const struct work_o
     status = check_fit(work, order, err);
     if (status)
         return status;
-    work->params = malloc(model_layout(work->model)->num_floats * sizeof *work->params + 1);
+    work->params = large_alloc(model_layout(work->model)->num_floats * sizeof *work->params);
     return work->params ? OK : FAIL(err, ERR_MEMORY, "out of memory for the weights of %.64s", order->model_id);
 }
 
@@ -195,7 +196,7 @@ int steps_init(struct steps *steps, const struct work *work, struct span optimiz
         status = workspace_set_threads(steps->ws, work->trainer->setup.threads, err);
     if (status)
         return status;
-    steps->grads = malloc(num_parameters * sizeof *steps->grads + 1);
+    steps->grads = large_alloc(num_parameters * sizeof *steps->grads);
     if (!steps->grads)
         return FAIL(err, ERR_MEMORY, "out of memory for %zu gradients", num_parameters);
     return batch_init(&steps->batch, work->model, work->loss, work_has_values(work), (size_t)work->batch, err);
