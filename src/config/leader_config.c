@@ -109,7 +109,7 @@ static const struct param_table comm_table = TABLE("comm_config", NULL, comm_row
 static const char *const state_locations[] = {"inmemory", "redis", NULL};
 static const struct param state_rows[] = {
     {.name = "state_location", .type = PARAM_CHOICE, .offset = STATE(state_location), .choices = state_locations,
-     .fallback = "inmemory", .help = "Where the state of sessions and clients is kept; this version refuses redis."},
+     .fallback = "inmemory", .help = "Where the state of sessions and clients is kept; redis outlives the leader."},
     {.name = "state_hostname", .type = PARAM_STRING, .offset = STATE(state_hostname), .fallback = "localhost",
      .help = "Host of the Redis server."},
     {.name = "state_port", .type = PARAM_INT, .offset = STATE(state_port), .fallback = "6379",

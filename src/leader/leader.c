@@ -82,7 +82,7 @@ static int check_config(const struct leader *leader, struct error *err)
 
     if (!store_kind_find(state_kind(config)))
         return FAIL(err, ERR_UNIMPLEMENTED,
-                    "state.state_location: redis is not supported by this version; set it to inmemory");
+                    "state.state_location: this flosim has no store redis; set it to inmemory");
     if (config->tls.ca || config->tls.cert || config->tls.key)
         return FAIL(err, ERR_UNIMPLEMENTED, "tls is not supported by this version; remove the tls section");
     if (host_is_loopback(host) || config->comm_config.restful.token_file)

@@ -3,10 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const struct store_ops store_inmemory;
+extern const struct store_ops store_inmemory, store_redis;
 
 const struct store_ops *const store_kinds[] = {
     &store_inmemory,
+    &store_redis,
     NULL,
 };
 

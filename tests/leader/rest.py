@@ -178,8 +178,8 @@ def body(config, session_id=None, **more):
 def start_refusals(stage):
     code, text = stage.refused_leader()
     assert code == 2 and "no MQTT broker" in text and "mosquitto -p" in text, (code, text)
-    code, text = stage.refused_leader(state="redis")
-    assert code == 2 and "redis is not supported" in text, (code, text)
+    code, text = stage.refused_leader(state="redis, state_hostname: 127.0.0.1, state_port: 1")  # nobody listens there
+    assert code == 2 and "Redis at 127.0.0.1:1: Connection refused" in text, (code, text)
     code, text = stage.refused_leader(runs=stage.path("leader.yaml", "runs"))  # below a file
     assert code == 2 and "temp_dir_path must be a writable folder" in text, (code, text)
 

@@ -3,16 +3,32 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "redis_fixture.h"
 #include "state/batch.h"
+
+static struct redis_fixture redis;
 
 static struct backend *open_kind(size_t i)
 {
     struct backend *backend;
-    struct store_options options = {0};
+    struct store_options options = {.host = "127.0.0.1"};
     struct error err = ERROR_INIT;
 
+    if (store_kinds[i]->outlives) {
+        redis_fixture_start(&redis, NULL, NULL);
+        options.port = redis.port;
+    }
     cr_assert_eq(backend_open(&backend, store_kinds[i], &options, &err), OK, "%s", err.message);
     return backend;
+}
+
+static void close_kind(struct backend *backend)
+{
+    bool outlives = backend->ops->outlives;
+
+    backend_close(backend);
+    if (outlives)
+        redis_fixture_stop(&redis);
 }
 
 static void apply(struct backend *backend, struct state_batch *batch)
@@ -68,7 +84,7 @@ Test(store, gets_what_was_put_and_replaces)
         expect_text(backend, "round", "2");
         expect_text(backend, "clients.a.loss", "0.5");
         cr_assert_eq(length(backend), 2);
-        backend_close(backend);
+        close_kind(backend);
     }
 }
 
@@ -89,7 +105,7 @@ Test(store, says_not_found_and_deletes)
         cr_assert_eq(state_batch_delete(batch, STORE_TRAINING_STATE, "test", "never", NULL), OK);
         apply(backend, batch);
         cr_assert_eq(length(backend), 0);
-        backend_close(backend);
+        close_kind(backend);
     }
 }
 
@@ -106,7 +122,7 @@ Test(store, clears_before_it_puts)
         apply(backend, batch);
         cr_assert_eq(length(backend), 1);
         expect_text(backend, "b", "2");
-        backend_close(backend);
+        close_kind(backend);
     }
 }
 
@@ -141,7 +157,7 @@ Test(store, visits_keys_in_ascending_order)
         apply(backend, batch);
         cr_assert_eq(backend->ops->each(backend->priv, STORE_TRAINING_STATE, "test", check_order, &order, NULL), OK);
         cr_assert_eq(order.seen, 100);
-        backend_close(backend);
+        close_kind(backend);
     }
 }
 
@@ -152,7 +168,7 @@ Test(store, holds_an_empty_value)
 
         apply(backend, put(NULL, "empty", ""));
         expect_text(backend, "empty", "");
-        backend_close(backend);
+        close_kind(backend);
     }
 }
 
@@ -182,7 +198,7 @@ Test(store, lists_sessions_until_they_are_cleared)
         apply(backend, batch);
         cr_assert_eq(backend->ops->sessions(backend->priv, count, &n, NULL), OK);
         cr_assert_eq(n, 3);
-        backend_close(backend);
+        close_kind(backend);
     }
 }
 
@@ -196,6 +212,6 @@ Test(store, terms_grow)
         cr_assert_eq(term, 5);
         cr_assert_eq(backend->ops->take_term(backend->priv, "0", 5, &term, NULL), OK);
         cr_assert_eq(term, 6);
-        backend_close(backend);
+        close_kind(backend);
     }
 }
