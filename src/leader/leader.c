@@ -270,6 +270,8 @@ static int make_parts(struct leader *leader, struct error *err)
 {
     int status = check_config(leader, err);
 
+    loop_timer_init(&leader->ready_timer, ready); /* leader_free cancels it, however far this comes */
+    leader->stop_event.handle = stop;
     if (status == OK)
         status = check_run_folder(leader, err);
     if (status == OK)
@@ -278,8 +280,6 @@ static int make_parts(struct leader *leader, struct error *err)
         status = open_state(leader, err);
     if (status != OK)
         return status;
-    loop_timer_init(&leader->ready_timer, ready);
-    leader->stop_event.handle = stop;
     status = uuid_random(leader->id, err);
     if (status == OK)
         status = executor_new(&leader->executor, leader->loop, "leader-compute", err);
