@@ -159,4 +159,22 @@ static inline int flosim_krum_check_round(const void *state, const struct flosim
                          round->num_wanted, f, k, k * f + 3);
 }
 
+/* `prepare` of Krum's rules. */
+static inline int flosim_krum_prepare(void *state, const char *client, const struct flosim_round *round,
+                                      struct flosim_request *request)
+{
+    (void)client;
+    (void)request;
+    return flosim_krum_check_round(state, round, 2);
+}
+
+/* The row `f`, the first of a rule's `struct args`; `needed` is the k of its k f + 3, as text. */
+#define FLOSIM_KRUM_F(needed)                                                                                          \
+    {                                                                                                                  \
+        .name = "f", .type = FLOSIM_INT, .offset = offsetof(struct args, f), .fallback = "-1", .min = -1, .max = 1e5,  \
+        .flags = FLOSIM_OURS,                                                                                          \
+        .help = "Clients of a round that may lie; n updates must be at least " needed                                  \
+                "f + 3. -1: the largest that n allows.",                                                               \
+    }
+
 #endif

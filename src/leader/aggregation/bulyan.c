@@ -75,14 +75,7 @@ static int prepare(void *state, const char *client, const struct flosim_round *r
 }
 
 static const struct flosim_param rows[] = {
-    {.name = "f",
-     .type = FLOSIM_INT,
-     .offset = offsetof(struct args, f),
-     .fallback = "-1",
-     .min = -1,
-     .max = 1e5,
-     .flags = FLOSIM_OURS,
-     .help = "Clients of a round that may lie; n updates must be at least 4f + 3. -1: the largest that n allows."},
+    FLOSIM_KRUM_F("4"),
 };
 
 static const struct flosim_params params = {rows, sizeof rows / sizeof *rows, sizeof(struct args)};

@@ -28,22 +28,8 @@ static int init(void *state, const void *args, const struct flosim_host *host)
     return FLOSIM_OK;
 }
 
-static int prepare(void *state, const char *client, const struct flosim_round *round, struct flosim_request *request)
-{
-    (void)client;
-    (void)request;
-    return flosim_krum_check_round(state, round, 2);
-}
-
 static const struct flosim_param rows[] = {
-    {.name = "f",
-     .type = FLOSIM_INT,
-     .offset = offsetof(struct args, f),
-     .fallback = "-1",
-     .min = -1,
-     .max = 1e5,
-     .flags = FLOSIM_OURS,
-     .help = "Clients of a round that may lie; n updates must be at least 2f + 3. -1: the largest that n allows."},
+    FLOSIM_KRUM_F("2"),
 };
 
 static const struct flosim_params params = {rows, sizeof rows / sizeof *rows, sizeof(struct args)};
@@ -66,6 +52,6 @@ const struct flosim_aggregator_ops flosim_aggregation_krum = {
     .save = flosim_held_save,
     .restore = flosim_held_restore,
     .fini = flosim_held_fini,
-    .prepare = prepare,
+    .prepare = flosim_krum_prepare,
     .discard = flosim_held_discard,
 };
