@@ -173,6 +173,7 @@ static void finish(struct session *session)
     struct final_task *self = calloc(1, sizeof *self);
 
     session->folder_begun = true;
+    session_take_back_merged(session, EVERY_COHORT); /* of a buffer that was not full, or a round broken off */
     if (!self || session->abandoned) {
         free(self);
         finished(session);

@@ -109,7 +109,6 @@ struct session_job {
     struct new_model model;
     size_t held_after;
     uint32_t closes;   /* it ended its round for jobs of selections up to this one; 0: not */
-    size_t discarded;  /* MERGE_TOO_FEW: updates that had counted as merged */
     char too_few[160]; /* why */
 };
 
@@ -127,6 +126,8 @@ struct client_tally {
 
     bool has_given; /* to the round under way, and what */
     struct job_figures given;
+    int64_t unused; /* of `merged`: no model has come of them yet; all of one cohort */
+    unsigned unused_cohort;
 };
 
 struct round_counts {
@@ -261,8 +262,11 @@ int job_figures_parse(struct span json, struct job_figures *out, struct error *e
 
 /* session_merge.c: hand an answer to the compute thread. */
 void session_merge(struct session_job *job);
-/* A complete round of which nothing came: its `discarded` updates had counted as merged. */
-void session_round_given_up(struct session *session, size_t discarded, const char *why);
+/* A cohort's complete round of which nothing came. */
+void session_round_given_up(struct session *session, unsigned cohort, const char *why);
+/* Updates of a cohort that had counted as merged and of which no model will come: they count as dropped. */
+enum { EVERY_COHORT = FLOSIM_MAX_COHORTS };
+void session_take_back_merged(struct session *session, unsigned cohort);
 
 /* session_cohort.c: the rules of a round, on the compute thread, and what the loop does by them. */
 void session_cohorts_chosen(struct session_compute *compute, const struct flosim_choice *choice, size_t num_clients,
@@ -280,7 +284,7 @@ int session_compute_adopt(struct session *session, struct new_model *out, struct
 
 /* session_round.c */
 bool session_timed_out(const struct session *session);
-void session_round_finished(struct session *session, struct new_model *model);
+void session_round_finished(struct session *session, unsigned cohort, struct new_model *model);
 void session_round_lost(struct session *session, const char *why);
 
 /* session_end.c */

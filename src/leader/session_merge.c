@@ -57,9 +57,8 @@ static int give_up_round(struct session_job *job, const char *why)
     struct cohort *cohort = &job->session->compute.cohorts[job->cohort];
 
     aggregator->ops->discard(aggregator->state, job->cohort);
-    job->discarded = cohort->held;
     job->result = MERGE_TOO_FEW;
-    snprintf(job->too_few, sizeof job->too_few, "%s", why);
+    snprintf(job->too_few, sizeof job->too_few, "%.159s", why);
     cohort->held = 0;
     return FLOSIM_PENDING;
 }
@@ -295,6 +294,12 @@ static void keep_figures(struct client_tally *tally, const struct session_job *j
         tally->pss_training_kb = job->figures.pss_kb;
 }
 
+static void keep_unused(struct client_tally *tally, const struct session_job *job)
+{
+    tally->unused++;
+    tally->unused_cohort = job->cohort;
+}
+
 enum fate { MERGED, REFUSED, FAILED, DROPPED };
 
 /* A broken aggregator ends the session; the update itself is counted as what came of it before. */
@@ -329,33 +334,39 @@ static void count_training(struct session_job *job)
     session->fruitless = fate == MERGED || fate == DROPPED ? 0 : session->fruitless + 1;
     if (fate == MERGED) {
         keep_figures(tally, job);
+        keep_unused(tally, job);
         note_update(job);
     } else {
         note_failure(job, kinds[fate]);
     }
 }
 
-/* The round's updates had counted as merged; now nothing comes of them. */
-static void take_back_merged(struct session *session, size_t n)
+void session_take_back_merged(struct session *session, unsigned cohort)
 {
+    int64_t n = 0, of_this_round;
+
     for (size_t i = 0; i < roster_size(session->env.roster); i++) {
         struct client_tally *tally = session_tally(session, roster_at(session->env.roster, i));
 
-        if (!tally || !tally->has_given)
+        if (!tally || !tally->unused || (cohort != EVERY_COHORT && tally->unused_cohort != cohort))
             continue;
+        n += tally->unused;
+        tally->merged -= tally->unused;
+        tally->dropped += tally->unused;
+        tally->unused = 0;
         tally->has_given = false;
-        tally->merged--;
-        tally->dropped++;
     }
-    session->ledger.merged -= (int64_t)n;
-    session->ledger.dropped += (int64_t)n;
-    session->counts.merged -= (int64_t)n;
-    session->counts.dropped += (int64_t)n;
+    session->ledger.merged -= n;
+    session->ledger.dropped += n;
+    /* Another cohort's model may have ended the round in which they were counted. */
+    of_this_round = n < session->counts.merged ? n : session->counts.merged;
+    session->counts.merged -= of_this_round;
+    session->counts.dropped += of_this_round;
 }
 
-void session_round_given_up(struct session *session, size_t discarded, const char *why)
+void session_round_given_up(struct session *session, unsigned cohort, const char *why)
 {
-    take_back_merged(session, discarded);
+    session_take_back_merged(session, cohort);
     session_round_lost(session, why);
 }
 
@@ -396,9 +407,9 @@ static void training_over(struct session_job *job)
         session_end(session, SESSION_FAILED, "%zu answers in a row failed or were refused; the last: %s",
                     session->fruitless, job->error.message);
     else if (model.image)
-        session_round_finished(session, &model);
+        session_round_finished(session, job->cohort, &model);
     else if (job->result == MERGE_TOO_FEW)
-        session_round_given_up(session, job->discarded, job->too_few);
+        session_round_given_up(session, job->cohort, job->too_few);
     else if (session->training == 0 && session->held == 0 && job->result != MERGE_DROPPED)
         session_round_lost(session, "nobody answered");
     else

@@ -192,7 +192,17 @@ static void end_as_told(struct session *session)
     session_end(session, SESSION_FINISHED, "%s", session->reason);
 }
 
-void session_round_finished(struct session *session, struct new_model *model)
+static void updates_were_used(struct session *session, unsigned cohort)
+{
+    for (size_t i = 0; i < roster_size(session->env.roster); i++) {
+        struct client_tally *tally = session_tally(session, roster_at(session->env.roster, i));
+
+        if (tally && tally->unused_cohort == cohort)
+            tally->unused = 0;
+    }
+}
+
+void session_round_finished(struct session *session, unsigned cohort, struct new_model *model)
 {
     struct round_summary summary;
     json_t *json;
@@ -203,6 +213,7 @@ void session_round_finished(struct session *session, struct new_model *model)
     session->version++;
     session->attempt = 0;
     session->lost_in_a_row = 0;
+    updates_were_used(session, cohort);
     summary = summarize(session);
     json = round_json(session, model, &summary);
     if (json) {

@@ -17,7 +17,6 @@ struct asking {
     uint32_t number;           /* the session's how-manieth selection */
     struct new_model model;    /* of a round that ended because nobody was chosen for the rest of it … */
     bool given_up;             /* … or it had too few updates: `error` says why */
-    size_t discarded;
     int status;
     struct error error;
 };
@@ -213,7 +212,6 @@ static int end_round(struct asking *asking)
         strategy_error(&aggregator->host, status, &asking->error);
         aggregator->ops->discard(aggregator->state, 0);
         asking->given_up = true;
-        asking->discarded = compute->cohorts[0].held;
     }
     if (status == FLOSIM_PENDING)
         return OK;
@@ -366,11 +364,11 @@ static void selected(struct asking *asking)
     } else if (asking->given_up) {
         session->asking = false;
         session->held = 0;
-        session_round_given_up(session, asking->discarded, asking->error.message);
+        session_round_given_up(session, 0, asking->error.message);
     } else if (asking->model.image) {
         session->asking = false;
         session->held = 0;
-        session_round_finished(session, &asking->model);
+        session_round_finished(session, 0, &asking->model);
         asking->model.image = NULL;
     } else if (chosen == 0) {
         nobody_chosen(session);

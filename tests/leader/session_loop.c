@@ -50,6 +50,7 @@ struct world {
     void (*observe)(struct world *world, const char *event, const json_t *fields);
     const char *dir;
     bool asynchronous; /* rounds overlap: only the whole balances */
+    int updates;       /* counted by an observer */
 };
 
 static void too_late(struct loop_timer *timer)
@@ -235,6 +236,7 @@ static void check_ledger(const struct world *world)
 {
     const struct session_ledger *ledger = &world->ledger;
     json_t *rounds = json_object_get(world->json, "rounds");
+    json_int_t merged = 0;
     size_t i;
     json_t *round;
 
@@ -249,7 +251,9 @@ static void check_ledger(const struct world *world)
 
         CHECK(json_integer_value(json_object_get(round, "round")) == (json_int_t)i + 1);
         CHECK(world->asynchronous || selected == done);
+        merged += json_integer_value(json_object_get(round, "merged"));
     }
+    CHECK(ledger->merged == merged); /* what no model came of was not merged */
 }
 
 static void run(struct world *world, const struct wish *wish, bool validated)
@@ -470,6 +474,25 @@ static void too_few_for_the_rule(void)
     CHECK(never.ledger.sent == 0);
     world_fini(&short_of_it);
     world_fini(&never);
+}
+
+/* The same where nobody is left to bring the round to what it waits for. */
+static void too_few_for_the_rule_of_a_reliable_round(void)
+{
+    struct wish wish = plain;
+    struct world world;
+
+    wish.aggregator = "bulyan";
+    wish.selection = "reliable_fedavg";
+    wish.fraction = "1";
+    wish.more = "aggregator_args: {f: 1}";
+    world_init(&world, 7);
+    world.clients[3].behaviour = DIES;
+    run(&world, &wish, false);
+    CHECK(world.status == SESSION_FAILED);
+    CHECK(strstr(world.reason, "needs 4 f + 3 = 7 clients selected"));
+    CHECK(world.ledger.lost_rounds == 1 && world.ledger.merged == 0 && world.ledger.dropped == 6);
+    world_fini(&world);
 }
 
 /* Nobody is left to replace those who failed: the round ends with what came, each client counted once. */
@@ -807,6 +830,30 @@ static void breaking_off_balances_the_ledger(void)
     world_fini(&world);
 }
 
+static void stop_at_fifth_update(struct world *world, const char *event, const json_t *fields)
+{
+    (void)fields;
+    if (strcmp(event, "update") == 0 && ++world->updates == 5)
+        session_stop_now(world->session, "leaving");
+}
+
+/* Three updates made a model; of those in the buffer at the end none will. */
+static void a_buffer_that_is_not_full_was_not_merged(void)
+{
+    struct wish wish = {"fedbuff", "fedasync", "1", "aggregator_args: {buffer_size: 3}", "true", "0", 9};
+    struct world world;
+
+    world_init(&world, 4);
+    world.asynchronous = true;
+    world.observe = stop_at_fifth_update;
+    run(&world, &wish, false);
+    CHECK(world.status == SESSION_STOPPED);
+    CHECK(rounds_done(&world) > 0);
+    CHECK(world.ledger.merged == 3 * (int64_t)rounds_done(&world));
+    CHECK(rounds_done(&world) > 1 || world.ledger.dropped >= 2);
+    world_fini(&world);
+}
+
 /* ---- an observer that halts the session ---- */
 
 struct halting {
@@ -913,6 +960,7 @@ int main(void)
     over_selection_takes_the_first();
     quorum_is_kept();
     too_few_for_the_rule();
+    too_few_for_the_rule_of_a_reliable_round();
     a_round_has_its_deadline();
     a_reliable_round_ends_with_what_came();
     a_hopeless_asynchronous_session_ends();
@@ -928,6 +976,7 @@ int main(void)
     waits_for_clients();
     stops_after_the_running_round();
     breaking_off_balances_the_ledger();
+    a_buffer_that_is_not_full_was_not_merged();
     barrier_holds_the_round();
     leaves_a_run_folder();
     many_clients();
