@@ -22,7 +22,9 @@ static void file_answered(void *context, struct link_reply *reply)
 static int send_file(struct session_job *job, struct client_link *link, struct error *err)
 {
     const struct model_file *file = &job->files->files[job->next_file];
-    double timeout_s = session_transfer_allowance_s(blob_size(file->data), job->session->num_jobs);
+    double allowed_s = session_transfer_allowance_s(blob_size(file->data), job->session->num_jobs);
+    double round_s = job->session->setup->config.session_config.round_deadline_s;
+    double timeout_s = job->kind == JOB_TRAIN && round_s > 0 && round_s < allowed_s ? round_s : allowed_s;
     int status = link->ops->send_model(link, job->files->id, file->name, file->data, timeout_s, file_answered, job);
 
     return status == OK ? OK : FAIL(err, status, "the model file %s could not be sent", file->name);

@@ -151,9 +151,9 @@ static int echo(struct client_link *base, double timeout_s, link_callback done, 
 static int send_model(struct client_link *base, const char *model_id, const char *file_name, struct blob *data,
                       double timeout_s, link_callback done, void *context)
 {
-    (void)timeout_s;
     assert(*model_id && *file_name && data);
     link_of(base)->client->files++;
+    link_of(base)->client->last_file_timeout_s = timeout_s;
     return reply_text(link_of(base), "ok", done, context);
 }
 

@@ -30,7 +30,7 @@ struct memory_client {
     uint64_t last_seed;
     uint32_t last_attempt;
     char last_requires[64];
-    double last_mu;
+    double last_mu, last_file_timeout_s;
     bool last_initial_loss;
     float last_correction; /* its first number; 0 where there was none */
 };

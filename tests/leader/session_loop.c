@@ -547,6 +547,8 @@ static void a_round_has_its_deadline(void)
     CHECK(world.status == SESSION_FINISHED);
     CHECK(world.ledger.merged == 6 && world.ledger.failed == 2);
     CHECK(world.clients[2].aborts == 2); /* it is told, and may be asked again */
+    for (size_t i = 0; i < 4; i++)
+        CHECK(world.clients[i].last_file_timeout_s < 1); /* the way of the model's files counts too */
     world_fini(&world);
 }
 
