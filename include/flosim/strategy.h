@@ -209,6 +209,7 @@ enum flosim_selector_flags {
     FLOSIM_USES_LABELS = 4,
     FLOSIM_VALIDATES = 16,      /* has clients validate the global model: they must hold data back for it */
     FLOSIM_CHOOSES_COHORTS = 8, /* each cohort has synchronous rounds of its own */
+    FLOSIM_SELECTS_ALL = 32,    /* takes whoever can be taken: there is nobody for over_selection to add */
 };
 
 struct flosim_selector_ops {

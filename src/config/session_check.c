@@ -112,11 +112,20 @@ static void check_names(const struct session_config *config, struct yaml_node ro
     check_component(config->benchmark_config.dataset, root, "benchmark_config", "dataset", diags);
 }
 
+static void check_stragglers(const struct session_config *config, struct yaml_node root, struct diags *diags)
+{
+    if (config->client_training_config.straggler_fraction > 0 && config->client_training_config.epochs == 1)
+        diag_warning(diags, config_place(root, "client_training_config", "straggler_fraction"),
+                     "`client_training_config.straggler_fraction` has no effect with `epochs: 1`: stragglers do 1 to "
+                     "epochs-1 of the epochs");
+}
+
 void session_config_check(const struct session_config *config, struct yaml_node root, struct diags *diags)
 {
     check_names(config, root, diags);
     check_optimizer(config->client_training_config.optimizer, diags);
     check_schedule(config, diags);
+    check_stragglers(config, root, diags);
     model_config_check(&config->model_config, "model_config", diags);
 }
 

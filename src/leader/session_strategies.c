@@ -152,6 +152,10 @@ static void check_round_rules(struct reading *reading, const struct session_stra
         diag_error(reading->diags, place_of(reading, "over_selection"),
                    "`over_selection` is about synchronous rounds, which aggregator `%s` does not have",
                    out->aggregator->name);
+    else if (config->session_config.over_selection > 1 && (out->selector->flags & FLOSIM_SELECTS_ALL))
+        diag_warning(reading->diags, place_of(reading, "over_selection"),
+                     "`over_selection` has no effect: client_selection `%s` takes every client already",
+                     out->selector->name);
 }
 
 /* Combinations that could only hang or lie. */

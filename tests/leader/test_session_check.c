@@ -187,3 +187,47 @@ Test(session_setup, makes_the_same_initial_weights_from_the_same_seed)
     yaml_unref(doc);
     diags_free(diags);
 }
+
+/* What would silently do nothing. */
+Test(session_check, a_key_without_effect_is_told)
+{
+    char *found = findings(session_with("client_selection: fedavg\n  client_selection_args: {client_fraction: 0.5}",
+                                        "client_selection: all_clients\n  over_selection: 1.5"),
+                           NULL);
+
+    cr_assert(strncmp(found, "s.yaml:4:19: warning: `over_selection` has no effect", 51) == 0, "%s", found);
+    free(found);
+    found = findings(session_with("  seed: 3\n", "  seed: 3\n  over_selection: 1.5\n"), NULL);
+    cr_assert_str_eq(found, "");
+    free(found);
+}
+
+static char *table_findings(const char *text)
+{
+    struct diags *diags = diags_new();
+    struct session_config config;
+    struct yaml_doc *doc = NULL;
+    char *found;
+
+    cr_assert_eq(yaml_load_text(text, strlen(text), "s.yaml", 0, &doc, diags), OK);
+    cr_assert_eq(params_read(&session_config_table, yaml_root(doc), &config, diags), OK);
+    session_config_check(&config, yaml_root(doc), diags);
+    found = diags_text(diags);
+    params_free(&session_config_table, &config);
+    yaml_unref(doc);
+    diags_free(diags);
+    return found;
+}
+
+Test(session_check, stragglers_of_one_epoch_are_told)
+{
+    char *found = table_findings(
+        session_with("  dataset: mnist\n", "  dataset: mnist\n  epochs: 1\n  straggler_fraction: 0.5\n"));
+
+    cr_assert(strncmp(found, "s.yaml:15:23: warning: ", 23) == 0 && strstr(found, "straggler_fraction"), "%s", found);
+    free(found);
+    found = table_findings(
+        session_with("  dataset: mnist\n", "  dataset: mnist\n  epochs: 2\n  straggler_fraction: 0.5\n"));
+    cr_assert_str_eq(found, "");
+    free(found);
+}

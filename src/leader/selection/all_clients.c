@@ -16,6 +16,7 @@ const struct flosim_selector_ops flosim_selection_all_clients = {
     .name = "all_clients",
     .help = "Each round takes every selectable client.",
     .state_size = sizeof(struct flosim_stateless),
+    .flags = FLOSIM_SELECTS_ALL,
     .init = flosim_stateless_init,
     .select = choose,
 };
