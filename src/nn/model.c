@@ -213,8 +213,8 @@ static int check_output(const struct model *model, struct diag_place place, stru
     return ERR_INVALID;
 }
 
-/* What is wrong in one place does not keep the others from being looked at. */
-static int build(struct model *model, struct yaml_doc *doc, struct diags *diags)
+/* What is wrong in one place does not keep the others from being looked at; shapes only where the text is complete. */
+static int build(struct model *model, struct yaml_doc *doc, bool complete, struct diags *diags)
 {
     struct description description;
     int keys = params_read(&description_table, yaml_root(doc), &description, diags);
@@ -222,7 +222,7 @@ static int build(struct model *model, struct yaml_doc *doc, struct diags *diags)
     int layers = ERR_INVALID;
 
     if (description.layers.doc)
-        layers = read_layers(model, description.layers, input == OK, diags);
+        layers = read_layers(model, description.layers, input == OK && complete, diags);
     if (check_output(model, yaml_place(description.layers), diags) != OK)
         layers = ERR_INVALID;
     params_free(&description_table, &description);
@@ -233,7 +233,8 @@ static int load(const char *text, size_t length, const char *name, const json_t 
                 struct diags *diags)
 {
     size_t size;
-    char *expanded = model_text_expand(text, length, name, model_args, &size, diags);
+    bool complete = false;
+    char *expanded = model_text_expand(text, length, name, model_args, &size, &complete, diags);
     struct model *model = calloc(1, sizeof *model);
     struct yaml_doc *doc = NULL;
     int status = expanded && model ? OK : ERR_INVALID, built;
@@ -243,7 +244,7 @@ static int load(const char *text, size_t length, const char *name, const json_t 
         layout_init(&model->layout);
     if (status == OK)
         status = yaml_load_text(expanded, size, name, YAML_GO_ON, &doc, diags);
-    built = doc ? build(model, doc, diags) : ERR_INVALID;
+    built = doc ? build(model, doc, complete, diags) : ERR_INVALID;
     status = status ? status : built;
     yaml_unref(doc);
     free(expanded);

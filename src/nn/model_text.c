@@ -16,7 +16,8 @@ struct expansion {
     struct yaml_node defaults;
     struct diags *diags;
     FILE *out;
-    bool failed; /* and told */
+    bool failed;   /* and told */
+    bool complete; /* every word had a value */
 };
 
 /* Values are written into YAML, so nothing that means something there may be among them. */
@@ -92,10 +93,11 @@ static const char *expand_word(struct expansion *e, const char *at)
     }
     memcpy(word, begin, (size_t)(close - begin));
     word[close - begin] = '\0';
-    if (find_value(e, at, word, value))
-        fprintf(e->out, "%-*s", (int)(close + 1 - at), value);
-    else
-        e->failed = true;
+    if (!find_value(e, at, word, value)) {
+        e->complete = false;
+        snprintf(value, sizeof value, "1"); /* what stands elsewhere can still be read */
+    }
+    fprintf(e->out, "%-*s", (int)(close + 1 - at), value);
     return close + 1;
 }
 
@@ -129,9 +131,10 @@ static void warn_of_unknown(const struct expansion *e)
 }
 
 char *model_text_expand(const char *text, size_t length, const char *name, const json_t *model_args, size_t *size,
-                        struct diags *diags)
+                        bool *complete, struct diags *diags)
 {
-    struct expansion e = {.name = name, .text = text, .end = text + length, .model_args = model_args, .diags = diags};
+    struct expansion e = {
+        .name = name, .text = text, .end = text + length, .model_args = model_args, .diags = diags, .complete = true};
     struct yaml_doc *doc;
     char *expanded = NULL;
     bool written = false;
@@ -147,6 +150,7 @@ char *model_text_expand(const char *text, size_t length, const char *name, const
         written = fclose(e.out) == 0;
     }
     yaml_unref(doc);
+    *complete = e.complete;
     if (!written || e.failed) {
         if (!written)
             diag_error(diags, (struct diag_place){name, 0, 0}, "out of memory");

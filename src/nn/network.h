@@ -38,10 +38,12 @@ struct model {
 /* --- model_text.c --- */
 
 /* Replace every $(name) by the value of `model_args` or of the text's own `args:` mapping. Returns a new
- * NUL-terminated string of which *size is the length; NULL with everything wrong in diags. The columns of what stands
+ * NUL-terminated string of which *size is the length; NULL with everything wrong in diags. *complete is
+ * false where a word had no value, which is told too: 1 stands for it, and only what does not depend on it is to be
+ * judged. The columns of what stands
  * behind a replaced word stay the same where the value is no longer than the word. */
 char *model_text_expand(const char *text, size_t length, const char *name, const json_t *model_args, size_t *size,
-                        struct diags *diags);
+                        bool *complete, struct diags *diags);
 
 /* --- model_read.c: from the document to a list of entries, not yet connected --- */
 

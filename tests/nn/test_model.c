@@ -210,6 +210,21 @@ Test(model, places_survive_replacement)
     free(found);
 }
 
+/* A word without a value is one mistake among others, and no shape is judged by it. */
+Test(model, an_undefined_word_hides_nothing)
+{
+    char *found = complaints("input: [4]\nlayers:\n  - {linear: {out: $(c), bios: true}}\n  - {rely: {}}\n"
+                             "  - {conv2d: {out: 3, kernel: 1}}\n",
+                             NULL);
+
+    cr_expect(strstr(found, "model.yaml:3:20: $(c) has no value"), "%s", found);
+    cr_expect(strstr(found, "model.yaml:3:26:") && strstr(found, "bios"), "%s", found);
+    cr_expect(strstr(found, "model.yaml:4:") && strstr(found, "relu"), "%s", found);
+    cr_expect_null(strstr(found, "conv2d ("), "%s", found);
+    cr_expect_null(strstr(found, "(conv2d)"), "%s", found);
+    free(found);
+}
+
 static struct model *shipped(const char *name)
 {
     const char *srcdir = getenv("srcdir");
