@@ -208,6 +208,10 @@ enum flosim_selector_flags {
     FLOSIM_USES_LATENCY = 2, /* needs seconds_per_batch of the training model: refused without a benchmark of it */
     FLOSIM_USES_LABELS = 4,
     FLOSIM_VALIDATES = 16,      /* has clients validate the global model: they must hold data back for it */
+    FLOSIM_KEEPS_UPDATES = 32,  /* updates of a round are not lost with the leader: where the state outlives it they are
+                                   kept there until the round is over. When a leader takes the session up, select is
+                                   asked anew for the interrupted round (attempt 0, nothing held), and whom it chooses
+                                   again is answered for from there */
     FLOSIM_CHOOSES_COHORTS = 8, /* each cohort has synchronous rounds of its own */
     FLOSIM_SELECTS_ALL = 32,    /* takes whoever can be taken: there is nobody for over_selection to add */
 };

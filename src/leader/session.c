@@ -18,6 +18,11 @@ double session_seconds_since(const struct session *session, uint64_t then_ns)
     return now_ns > then_ns ? (double)(now_ns - then_ns) * 1e-9 : 0;
 }
 
+double session_elapsed_s(const struct session *session)
+{
+    return session->kept.elapsed_s + (session->began_ns ? session_seconds_since(session, session->began_ns) : 0);
+}
+
 const char *session_dataset(const struct session *session)
 {
     return session->setup->config.client_training_config.dataset;
@@ -58,42 +63,6 @@ struct blob *session_model(const struct session *session)
 const struct session_ledger *session_ledger(const struct session *session)
 {
     return &session->ledger;
-}
-
-/* ---- tallies ---- */
-
-static int grow_tallies(struct session *session, size_t needed)
-{
-    size_t n = session->num_tallies ? session->num_tallies : 64;
-    struct client_tally *tallies;
-
-    while (n < needed)
-        n *= 2;
-    tallies = realloc(session->tallies, n * sizeof *tallies);
-    if (!tallies)
-        return ERR_MEMORY;
-    memset(tallies + session->num_tallies, 0, (n - session->num_tallies) * sizeof *tallies);
-    session->tallies = tallies;
-    session->num_tallies = n;
-    return OK;
-}
-
-struct client_tally *session_tally(struct session *session, struct roster_client *client)
-{
-    struct client_tally *tally;
-
-    if (client->number >= session->num_tallies && grow_tallies(session, client->number + 1) != OK)
-        return NULL;
-    tally = &session->tallies[client->number];
-    if (!tally->client) {
-        *tally = (struct client_tally){.client = client,
-                                       .validation_loss = -1,
-                                       .validation_accuracy = -1,
-                                       .validation_round = -1,
-                                       .last_round = -1};
-        job_figures_clear(&tally->latest);
-    }
-    return tally;
 }
 
 /* ---- events ---- */
@@ -154,12 +123,16 @@ int session_new(struct session **out, const struct session_env *env, struct sess
     session->over = over;
     session->over_context = context;
     session->answers_tail = &session->answers;
+    session->due_tail = &session->due;
+    session->keeps_updates = env->keeps_updates && (setup->strategies.selector->flags & FLOSIM_KEEPS_UPDATES);
     session->listener.changed = roster_changed;
     session->rounds = json_array();
     loop_timer_init(&session->wait_timer, session_wait_over);
     session_hold_init(&session->control, session);
     session_hold_init(&session->training_hold, session);
     status = session->rounds ? session_compute_init(session, err) : FAIL(err, ERR_MEMORY, "no memory for a session");
+    if (status == OK)
+        status = session_take_up(session, err);
     if (status != OK) {
         session->setup = NULL;
         session_free(session);
@@ -180,6 +153,8 @@ void session_start(struct session *session)
     session->wait_began_ns = session_now_ns(session);
     roster_hold(session->env.roster); /* until finished: tallies and jobs point to its clients */
     roster_listen(session->env.roster, &session->listener);
+    if (!session->kept.mode)
+        session_begin_record(session);
     session_wait_for_clients(session);
 }
 
@@ -212,7 +187,11 @@ void session_free(struct session *session)
     if (!session)
         return;
     session_compute_fini(session);
+    session_checkpoints_fini(session);
     blob_unref(session->image);
+    state_batch_free(session->first);
+    free(session->clients_text);
+    session_kept_fini(&session->kept);
     free(session->tallies);
     json_decref(session->rounds);
     session_setup_free(session->setup);

@@ -26,6 +26,7 @@ struct session_env { /* all borrowed for the session's life */
     struct roster *roster;
     struct state *state;
     uint64_t leader_term;
+    bool keeps_updates; /* the state outlives the leader: updates of a round under way are worth keeping there */
 };
 
 enum session_status { SESSION_WAITING, SESSION_RUNNING, SESSION_FINISHED, SESSION_FAILED, SESSION_STOPPED };

@@ -18,12 +18,21 @@ static const char *bench_dataset(const struct session *session)
     return dataset && *dataset ? dataset : session_dataset(session);
 }
 
-static bool lacks_figure(const struct session *session, const struct roster_client *client)
+const struct bench_advert *session_bench_figure(const struct session *session, const struct roster_client *client)
 {
     const struct model_files *files = bench_files(session);
     const struct bench_advert *row = roster_benchmark(client, files->id);
 
-    return !row || strcmp(row->model_hash, files->hash) != 0 || row->num_mini_batches <= 0;
+    return row && strcmp(row->model_hash, files->hash) == 0 && row->num_mini_batches > 0 ? row : NULL;
+}
+
+void session_bench_restore(const struct session *session, struct roster_client *client, int64_t num_mini_batches,
+                           double time_s)
+{
+    const struct model_files *files = bench_files(session);
+
+    if (!session_bench_figure(session, client))
+        roster_learn_benchmark(client, files->id, files->hash, num_mini_batches, time_s);
 }
 
 size_t session_bench_start(struct session *session)
@@ -35,12 +44,12 @@ size_t session_bench_start(struct session *session)
         struct client_tally *tally;
         struct session_job *job;
 
-        if (client->busy || roster_obstacle(client, bench_dataset(session)) || !lacks_figure(session, client))
+        if (client->busy || roster_obstacle(client, bench_dataset(session)))
             continue;
         tally = session_tally(session, client);
-        if (!tally || tally->benchmark_tried)
+        if (!tally || tally->benchmark_tried || session_bench_figure(session, client))
             continue;
-        tally->benchmark_tried = true;
+        tally->benchmark_tried = tally->changed = true;
         job = session_job_new(session, JOB_BENCHMARK, client);
         if (job)
             session->benchmarking++;

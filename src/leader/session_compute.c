@@ -10,18 +10,18 @@
 #include "leader/session_internal.h"
 #include "util/large.h"
 
+/* The strategies' own parts of the state: what they put goes into `pending`, and with the next model into the state. */
 static int open_stores(struct session *session, struct error *err)
 {
     struct session_compute *compute = &session->compute;
     const char *id = session->setup->session_id;
     struct state *state = session->env.state;
-    struct state_batch **pending = &compute->pending;
-    int status = store_open(state, STORE_TRAINING_SESSION, id, pending, &compute->session_store, err);
+    int status = store_open(state, STORE_TRAINING_SESSION, id, &compute->pending, &compute->session_store, err);
 
     if (status == OK)
-        status = store_open(state, STORE_CLIENT_SELECTION_STATE, id, pending, &compute->selection_store, err);
+        status = store_open(state, STORE_CLIENT_SELECTION_STATE, id, &compute->pending, &compute->selection_store, err);
     if (status == OK)
-        status = store_open(state, STORE_AGGREGATOR_STATE, id, pending, &compute->aggregator_store, err);
+        status = store_open(state, STORE_AGGREGATOR_STATE, id, &compute->pending, &compute->aggregator_store, err);
     return status;
 }
 
@@ -71,6 +71,55 @@ static int allocate_weights(struct session *session, struct error *err)
         (!compute->base && (session->setup->strategies.aggregator->flags & FLOSIM_USES_BASE)))
         return FAIL(err, ERR_MEMORY, "no memory for %zu weights", n);
     return weights_encode(&session->setup->layout, compute->global, &session->image, err);
+}
+
+/* ---- the strategies' state ---- */
+
+int session_strategies_save(struct session_compute *compute, struct error *err)
+{
+    struct selector *selector = &compute->selector;
+    struct aggregator *aggregator = &compute->aggregator;
+
+    if (selector->ops->save && selector->ops->save(selector->state) < 0)
+        return strategy_error(&selector->host, selector->host.explanation.status, err);
+    if (aggregator->ops->save && aggregator->ops->save(aggregator->state) < 0)
+        return strategy_error(&aggregator->host, aggregator->host.explanation.status, err);
+    for (size_t i = 0; i < compute->num_terminations; i++) {
+        struct termination *termination = &compute->terminations[i];
+
+        if (termination->ops->save && termination->ops->save(termination->state) < 0)
+            return strategy_error(&termination->host, termination->host.explanation.status, err);
+    }
+    return OK;
+}
+
+int session_strategies_restore(struct session_compute *compute, struct error *err)
+{
+    struct selector *selector = &compute->selector;
+    struct aggregator *aggregator = &compute->aggregator;
+
+    if (selector->ops->restore && selector->ops->restore(selector->state) < 0)
+        return strategy_error(&selector->host, selector->host.explanation.status, err);
+    if (aggregator->ops->restore && aggregator->ops->restore(aggregator->state) < 0)
+        return strategy_error(&aggregator->host, aggregator->host.explanation.status, err);
+    for (size_t i = 0; i < compute->num_terminations; i++) {
+        struct termination *termination = &compute->terminations[i];
+
+        if (termination->ops->restore && termination->ops->restore(termination->state) < 0)
+            return strategy_error(&termination->host, termination->host.explanation.status, err);
+    }
+    return OK;
+}
+
+int session_strategies_anew(struct session_compute *compute, struct error *err)
+{
+    int status = selector_again(&compute->selector, err);
+
+    if (status == OK)
+        status = aggregator_again(&compute->aggregator, err);
+    for (size_t i = 0; i < compute->num_terminations && status == OK; i++)
+        status = termination_again(&compute->terminations[i], err);
+    return status;
 }
 
 int session_compute_init(struct session *session, struct error *err)
@@ -167,46 +216,26 @@ static int check_terminations(struct session *session, struct new_model *out, st
     return OK;
 }
 
-static int save_strategies(struct session_compute *compute, struct error *err)
-{
-    int status = FLOSIM_OK;
-
-    if (compute->selector.ops->save)
-        status = compute->selector.ops->save(compute->selector.state);
-    if (status < 0)
-        return strategy_error(&compute->selector.host, status, err);
-    if (compute->aggregator.ops->save)
-        status = compute->aggregator.ops->save(compute->aggregator.state);
-    if (status < 0)
-        return strategy_error(&compute->aggregator.host, status, err);
-    for (size_t i = 0; i < compute->num_terminations; i++) {
-        if (compute->terminations[i].ops->save)
-            status = compute->terminations[i].ops->save(compute->terminations[i].state);
-        if (status < 0)
-            return strategy_error(&compute->terminations[i].host, status, err);
-    }
-    return OK;
-}
-
-/* What the state holds after a round: its number, the model, the strategies' state; committed together. */
-static int store_round(struct session *session, const struct new_model *model, struct error *err)
+/* What the state is to keep with a model: its number, itself, the strategies as they are now. The loop adds its part.
+ */
+static int record_model(struct session *session, struct new_model *model, struct error *err)
 {
     struct session_compute *compute = &session->compute;
-    char text[256];
-    int status = store_put_blob(compute->session_store, "global_model", model->image, err);
-    int n = snprintf(text, sizeof text, "{\"round\":%lld,\"leader_term\":%llu}", (long long)compute->version,
-                     (unsigned long long)session->env.leader_term);
+    int status = session_strategies_save(compute, err);
 
-    if (status == OK)
-        status = save_strategies(compute, err);
-    if (status == OK)
-        status = store_put(compute->session_store, "round", span_of(text, (size_t)n), err);
-    if (status != OK)
-        return status;
-    compute->pending->round = compute->version - 1;
-    state_commit(session->env.state, compute->pending, NULL);
+    model->batch = compute->pending ? compute->pending : state_batch_new();
     compute->pending = NULL;
-    return OK;
+    if (!model->batch)
+        return FAIL(err, ERR_MEMORY, "no memory for the state of a round");
+    return status == OK ? session_record_version(session, model->batch, compute->version, model->image, err) : status;
+}
+
+void session_model_fini(struct new_model *model)
+{
+    blob_unref(model->image);
+    state_batch_free(model->batch);
+    model->image = NULL;
+    model->batch = NULL;
 }
 
 int session_compute_adopt(struct session *session, struct new_model *out, struct error *err)
@@ -230,10 +259,8 @@ int session_compute_adopt(struct session *session, struct new_model *out, struct
     if (status == OK)
         status = check_terminations(session, out, err);
     if (status == OK)
-        status = store_round(session, out, err);
-    if (status != OK) {
-        blob_unref(out->image);
-        out->image = NULL;
-    }
+        status = record_model(session, out, err);
+    if (status != OK)
+        session_model_fini(out);
     return status;
 }

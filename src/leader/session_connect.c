@@ -1,6 +1,13 @@
 /* The beginning of a session: enough clients, and an echo from each of them. */
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "leader/session_internal.h"
+
+/* Clients find a leader that was started again by themselves, but not at once. */
+#define LEAST_WAIT_FOR_THE_SAME_S 30.0
 
 static size_t usable_clients(const struct session *session)
 {
@@ -11,6 +18,26 @@ static size_t usable_clients(const struct session *session)
     return n;
 }
 
+static void tell_begin(struct session *session)
+{
+    const struct session_kept *kept = &session->kept;
+    json_t *fields =
+        json_pack("{s:s, s:I, s:I, s:I}", "session_id", session_id(session), "clients",
+                  (json_int_t)usable_clients(session), "num_rounds", (json_int_t)session_num_rounds(session),
+                  "num_weights", (json_int_t)session->setup->layout.num_floats);
+
+    if (fields && kept->mode) {
+        json_object_set_new(fields, "mode", json_string(kept->mode));
+        json_object_set_new(fields, "from", json_string(session->setup->restore.from));
+        json_object_set_new(fields, "round", json_integer((json_int_t)session->version));
+    }
+    session_emit(session, kept->mode ? "session_restored" : "session_started", fields);
+    if (kept->mode)
+        log_write(session->env.log, LOG_INFO, "session", "%s from %s: session %s goes on after round %lld of %lld",
+                  kept->mode, session->setup->restore.from, session_id(session), (long long)session->version,
+                  (long long)session_num_rounds(session));
+}
+
 static void began(struct session *session)
 {
     session->phase = PHASE_RUNNING;
@@ -18,11 +45,51 @@ static void began(struct session *session)
     session->began_ns = session_now_ns(session);
     session->compute.began_ns = session->began_ns;
     session->counts.began_ns = session->began_ns;
-    session_emit(session, "session_started",
-                 json_pack("{s:s, s:I, s:I, s:I}", "session_id", session_id(session), "clients",
-                           (json_int_t)usable_clients(session), "num_rounds", (json_int_t)session_num_rounds(session),
-                           "num_weights", (json_int_t)session->setup->layout.num_floats));
-    session_ask(session);
+    if (!session->recorded)
+        session_begin_record(session);
+    tell_begin(session);
+    if (*session->last_reason)
+        session_end(session, SESSION_FINISHED, "%s", session->last_reason);
+    else
+        session_ask(session);
+}
+
+/* ---- the same clients as before ---- */
+
+static bool is_usable(const struct session *session, const char *id)
+{
+    const struct roster_client *client = roster_find(session->env.roster, id);
+
+    return client && !roster_obstacle(client, session_dataset(session));
+}
+
+/* How many of them are not there; `text` [size] gets the first of their ids. */
+static size_t list_missing(const struct session *session, char *text, size_t size)
+{
+    size_t missing = 0, used = 0, i;
+    json_t *id;
+
+    *text = '\0';
+    json_array_foreach(session->kept.clients, i, id)
+    {
+        const char *name = json_string_value(id);
+
+        if (is_usable(session, name))
+            continue;
+        missing++;
+        if (used + strlen(name) + 8 < size)
+            used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", name);
+        else if (used + 4 < size && text[used - 1] != '.')
+            used += (size_t)snprintf(text + used, size - used, " ...");
+    }
+    return missing;
+}
+
+static bool all_are_back(const struct session *session)
+{
+    char text[8];
+
+    return list_missing(session, text, sizeof text) == 0;
 }
 
 /* ---- echo to all ---- */
@@ -33,10 +100,14 @@ static void echo_over(void *context)
 
     if (--session->echoes_due > 0)
         return;
-    if (session->phase == PHASE_ENDING)
+    if (session->phase == PHASE_ENDING) {
         session_try_finish(session);
-    else
+    } else if (!all_are_back(session)) { /* who did not answer is out of contact */
+        session->phase = PHASE_WAITING;
+        session_wait_for_clients(session);
+    } else {
         began(session);
+    }
 }
 
 static void echo_all(struct session *session)
@@ -73,6 +144,57 @@ void session_set_wait(struct session *session, double seconds)
         session_end(session, SESSION_FAILED, "no memory for a timer");
 }
 
+struct revival {
+    struct executor_task task;
+    struct session *session;
+    struct error error;
+};
+
+static void revive(struct executor_task *task)
+{
+    struct revival *self = CONTAINER_OF(task, struct revival, task);
+
+    session_fall_back_to_revive(self->session, &self->error);
+}
+
+static void revived(struct executor_task *task)
+{
+    struct revival *self = CONTAINER_OF(task, struct revival, task);
+    struct session *session = self->session;
+    struct error err = self->error;
+
+    session->asking = false;
+    free(self);
+    if (err.status != OK)
+        session_end(session, SESSION_FAILED, "it cannot be revived: %s", err.message);
+    else
+        session_wait_for_clients(session);
+    session_task_done(session);
+}
+
+/* They did not come: without them it is revived where that was asked for too, else refused. */
+static void go_without(struct session *session, double waited_s)
+{
+    char ids[400];
+    size_t missing = list_missing(session, ids, sizeof ids);
+    struct revival *self = session->setup->restore.revive ? calloc(1, sizeof *self) : NULL;
+
+    if (!self) {
+        session_end(
+            session, SESSION_FAILED,
+            "it cannot be restored: %zu of its %zu clients are not here after %.1f s: %s; start them, or revive it",
+            missing, json_array_size(session->kept.clients), waited_s, ids);
+        return;
+    }
+    log_write(session->env.log, LOG_WARN, "session",
+              "cannot be restored, so it is revived: %zu of its clients are not here: %s session=%s", missing, ids,
+              session_id(session));
+    *self = (struct revival){.task = {.run = revive, .done = revived}, .session = session};
+    session->asking = true; /* keeps others from coming here again */
+    session->tasks++;
+    executor_submit(session->env.executor, &self->task);
+}
+
 void session_wait_for_clients(struct session *session)
 {
     const struct session_config *config = &session->setup->config;
@@ -82,14 +204,25 @@ void session_wait_for_clients(struct session *session)
     size_t found = usable_clients(session);
     double waited_s = session_seconds_since(session, session->wait_began_ns);
     double poll_s = config->session_config.wait_for_clients.poll_interval_s;
+    double most_s = config->session_config.wait_for_clients.max_wait_s;
 
-    if (session->phase != PHASE_WAITING)
+    if (session->phase != PHASE_WAITING || session->asking)
         return;
-    if (found >= wanted) {
+    if (session->kept.mode && most_s <= 0)
+        most_s = LEAST_WAIT_FOR_THE_SAME_S;
+    if (*session->last_reason) { /* nobody has to do anything any more */
+        began(session);
+        return;
+    }
+    if (found >= wanted && all_are_back(session)) {
         echo_all(session);
         return;
     }
-    if (waited_s >= config->session_config.wait_for_clients.max_wait_s) {
+    if (waited_s >= most_s && session->kept.clients) {
+        go_without(session, waited_s);
+        return;
+    }
+    if (waited_s >= most_s) {
         session_end(session, SESSION_FAILED, "%zu of %zu clients with the data set `%s` after %.1f s", found, wanted,
                     session_dataset(session), waited_s);
         return;

@@ -127,5 +127,8 @@ void session_job_begin(struct session_job *job)
         job->next_file = job->files->n;
     job->begun = true;
     job->session->under_way += job->kind == JOB_TRAIN;
-    send_next(job);
+    if (session_answer_from_kept(job))
+        session_request_sent(job->session);
+    else
+        send_next(job);
 }

@@ -142,7 +142,7 @@ static void finished(struct session *session)
                            (json_int_t)ledger->lost_rounds, "ledger", "sent", (json_int_t)ledger->sent, "merged",
                            (json_int_t)ledger->merged, "refused", (json_int_t)ledger->refused, "failed",
                            (json_int_t)ledger->failed, "dropped", (json_int_t)ledger->dropped, "duration_s",
-                           session->began_ns ? session_seconds_since(session, session->began_ns) : 0.0));
+                           session_elapsed_s(session)));
     log_write(session->env.log, session->status == SESSION_FAILED ? LOG_WARN : LOG_INFO, "session",
               "session %s: %s rounds=%lld sent=%lld merged=%lld refused=%lld failed=%lld dropped=%lld session=%s",
               session_status_text(session->status), session->reason, (long long)session->version,
@@ -168,11 +168,10 @@ static void folder_written(struct executor_task *task)
     finished(session);
 }
 
-static void finish(struct session *session)
+static void finish_folder(struct session *session)
 {
     struct final_task *self = calloc(1, sizeof *self);
 
-    session->folder_begun = true;
     session_take_back_merged(session, EVERY_COHORT); /* of a buffer that was not full, or a round broken off */
     if (!self || session->abandoned) {
         free(self);
@@ -184,6 +183,12 @@ static void finish(struct session *session)
     self->task.run = write_folder;
     self->task.done = folder_written;
     executor_submit(session->env.executor, &self->task);
+}
+
+static void finish(struct session *session)
+{
+    session->folder_begun = true;
+    session_end_record(session, finish_folder);
 }
 
 /* ---- ending ---- */

@@ -3,9 +3,14 @@
 #define FLOSIM_LEADER_SESSION_INTERNAL_H
 
 #include "leader/session.h"
+#include "state/batch.h"
+#include "state/state.h"
 
 /* Rounds in a row in which nobody answered before the session gives up. */
 enum { MAX_LOST_IN_A_ROW = 5 };
+
+/* REST shows the latest ones; rounds.csv has them all. */
+enum { ROUNDS_SHOWN = 1000 };
 
 enum session_phase { PHASE_WAITING, PHASE_CONNECTING, PHASE_RUNNING, PHASE_ENDING, PHASE_OVER };
 
@@ -36,7 +41,8 @@ struct job_figures {
 
 /* A new global model, on its way from the compute thread to the loop. */
 struct new_model {
-    struct blob *image; /* safetensors */
+    struct blob *image;        /* safetensors */
+    struct state_batch *batch; /* what the state is to keep of it: the model, the strategies as they were then */
     bool validated, stop;
     struct validation_figures figures;
     double validation_s;
@@ -88,7 +94,9 @@ struct session_job {
     bool begun;      /* counts in session->under_way */
     bool answer_due; /* the link (or `failed`) will call back */
     struct loop_event failed;
-    struct error failure; /* what `failed` will tell; `error` may be with the compute thread by then */
+    struct state_batch *kept; /* its update, for the state; NULL: not kept */
+    struct blob *kept_body;   /* what `failed` will hand over as its answer */
+    struct error failure;     /* what `failed` will tell; `error` may be with the compute thread by then */
 
     /* The answer. */
     struct error error;
@@ -123,6 +131,8 @@ struct client_tally {
     int64_t last_round;       /* -1: none */
     int64_t pss_idle_kb, pss_training_kb;
     bool benchmark_tried;
+    bool changed; /* since the state was told */
+    bool kept;    /* the state has its update of the round under way */
 
     bool has_given; /* to the round under way, and what */
     struct job_figures given;
@@ -134,6 +144,46 @@ struct round_counts {
     int64_t selected, merged, refused, failed, dropped, lost_before;
     size_t bytes_down, bytes_up;
     uint64_t began_ns;
+};
+
+/* A tally of an earlier leader, whose client this one may not know yet. */
+struct kept_tally {
+    char id[CLIENT_ID_MAX];
+    struct client_tally tally; /* client is NULL */
+    int64_t num_mini_batches;  /* of its benchmark; 0: none */
+    double bench_time_s;
+};
+
+/* An update of the interrupted round, as the state kept it. */
+struct kept_update {
+    char id[CLIENT_ID_MAX];
+    int64_t round;     /* base_version */
+    struct blob *body; /* as the client would answer; NULL: it was used */
+};
+
+enum { TALLY_KEY = 480 };
+
+/* What a session that goes on has from before. */
+struct session_kept {
+    const char *mode;           /* "restore", "revive"; NULL: it is new */
+    struct kept_tally *tallies; /* by id */
+    size_t num_tallies;
+    struct kept_update *updates;
+    size_t num_updates;
+    json_t *clients; /* ids that must be there; NULL: any will do */
+    double elapsed_s;
+};
+
+/* A finished round on its way: the state has been told, the world has not. */
+struct finished_round {
+    struct finished_round *next;
+    struct session *session;
+    struct state_ticket ticket;
+    int64_t number; /* from 1 */
+    bool acknowledged, ticketed;
+    struct new_model model;
+    struct round_counts counts;
+    json_t *metrics;
 };
 
 /* Compute thread only, once the session runs. */
@@ -152,9 +202,18 @@ struct session_compute {
     int64_t version;
     uint64_t began_ns;
     bool stopped; /* a termination condition holds: what comes now is too late */
-    struct store *session_store, *selection_store, *aggregator_store; /* they collect in `pending` */
-    struct state_batch *pending;                                      /* of the round that ends; NULL: nothing */
-    _Atomic bool broken_off;                                          /* set by the loop: validation in hand stops */
+    struct store *session_store, *selection_store, *aggregator_store;
+    struct state_batch *pending; /* what strategies put since the latest model; NULL: nothing */
+    _Atomic bool broken_off;     /* set by the loop: validation in hand stops */
+};
+
+/* The checkpoint thread, and what is under way there. */
+struct session_checkpoints {
+    struct executor *thread; /* NULL: not needed yet */
+    bool writing;
+    int64_t due;                           /* round that a checkpoint is wanted of; 0: none */
+    int64_t covered;                       /* rounds that need no checkpoint of theirs any more */
+    void (*then)(struct session *session); /* after the one of the end */
 };
 
 struct session {
@@ -166,6 +225,7 @@ struct session {
     enum session_phase phase;
     enum session_status status;
     char reason[512], stop_reason[256];
+    char last_reason[256]; /* the last round is done, for this reason: the rest of the end is to come */
     bool stop_after_round, let_go, folder_begun;
     bool abandoned; /* another leader goes on with it */
     struct loop_event end_event;
@@ -174,7 +234,16 @@ struct session {
     uint64_t began_ns, wait_began_ns;
     size_t echoes_due;
 
-    int64_t version;  /* finished rounds */
+    int64_t version;  /* finished rounds that the state has */
+    int64_t finished; /* … and those that it does not yet have for sure */
+    struct finished_round *due, **due_tail;
+    struct session_kept kept;
+    struct state_batch *first; /* what the state is told when the session begins */
+    bool recorded;             /* it was told */
+    bool keeps_updates;
+    bool outage;        /* the latest round is in memory only, though the state should outlive us */
+    char *clients_text; /* as the state has it */
+    struct session_checkpoints checkpoints;
     uint32_t attempt; /* selections of this version */
     struct blob *image;
     struct session_compute compute;
@@ -208,10 +277,63 @@ struct session {
 /* session.c */
 uint64_t session_now_ns(const struct session *session);
 double session_seconds_since(const struct session *session, uint64_t then_ns);
-struct client_tally *session_tally(struct session *session, struct roster_client *client); /* NULL: out of memory */
-void session_emit(struct session *session, const char *name, json_t *fields);              /* takes fields */
+double session_elapsed_s(const struct session *session); /* the time of earlier leaders counts too */
+void session_emit(struct session *session, const char *name, json_t *fields); /* takes fields */
 const char *session_dataset(const struct session *session);
 int64_t session_num_rounds(const struct session *session);
+
+/* session_tally.c */
+struct client_tally *session_tally(struct session *session, struct roster_client *client); /* NULL: out of memory */
+/* Put it into the batch; it then counts as unchanged. */
+int session_tally_keep(struct session *session, struct client_tally *tally, struct state_batch *batch,
+                       struct error *err);
+int session_tally_read(const char *key, const json_t *json, struct kept_tally *out, struct error *err);
+
+/* "<kind><id>" as a key of the state. */
+void session_client_key(const char *kind, const char *id, char key[TALLY_KEY]);
+
+/* session_keep.c */
+void session_keep_update(struct session_job *job); /* compute thread */
+void session_commit_kept(struct session_job *job);
+int session_forget_kept(struct session *session, struct state_batch *batch, struct error *err);
+void session_drop_kept(struct session *session);        /* the round was given up */
+bool session_answer_from_kept(struct session_job *job); /* instead of a request */
+int session_take_kept(struct session *session, const char *key, struct blob *value, struct error *err);
+
+/* session_record.c: put a part of the session into a batch. */
+int session_record_begin(struct session *session, struct state_batch *batch, struct error *err);
+int session_record_status(const struct session *session, struct state_batch *batch, enum session_status status,
+                          const char *reason, struct error *err);
+int session_record_version(const struct session *session, struct state_batch *batch, int64_t version,
+                           struct blob *model, struct error *err);
+int session_record_ledger(const struct session *session, struct state_batch *batch, struct error *err);
+/* The loop's part of a finished round: metrics, ledger, clients, the tallies that changed. */
+int session_record_round(struct session *session, struct state_batch *batch, int64_t round, json_t *metrics,
+                         struct error *err);
+char *session_settings_json(const struct session_config *config); /* new string; NULL: out of memory */
+
+/* session_compare.c: ERR_PRECONDITION names what differs, and both sides. */
+int session_settings_compare(json_t *kept, const struct session_config *config, struct error *err);
+
+/* session_restore.c: on the compute thread. Fills the session from the state, or makes it new; `first` is what the
+ * state is to be told. */
+void session_kept_fini(struct session_kept *kept); /* who was there before is forgotten; the time is not */
+int session_take_up(struct session *session, struct error *err);
+/* It could not be restored after all: forget all but model and round. */
+int session_fall_back_to_revive(struct session *session, struct error *err);
+
+/* session_commit.c: a finished round from the compute thread to the world. */
+void session_begin_record(struct session *session);
+void session_commit_round(struct session *session, struct finished_round *round);
+void session_rounds_ready(struct session *session); /* announce those that are safe */
+void session_end_record(struct session *session, void (*then)(struct session *session));
+void session_free_round(struct finished_round *round);
+
+/* session_checkpoint.c */
+bool session_checkpoint_is_awaited(const struct session *session, int64_t round); /* before it is announced */
+void session_checkpoint_if_due(struct session *session, int64_t round);
+void session_checkpoint_end(struct session *session, void (*then)(struct session *session));
+void session_checkpoints_fini(struct session *session);
 
 /* session_hold.c */
 void session_hold_init(struct session_hold *hold, struct session *session);
@@ -250,6 +372,10 @@ void session_link_answered(void *context, struct link_reply *reply);
 /* session_bench.c: start what is missing; returns the number under way. */
 size_t session_bench_start(struct session *session);
 void session_bench_done(struct session_job *job);
+/* The client's figure for the session's benchmark model; NULL: none. And one that an earlier leader had. */
+const struct bench_advert *session_bench_figure(const struct session *session, const struct roster_client *client);
+void session_bench_restore(const struct session *session, struct roster_client *client, int64_t num_mini_batches,
+                           double time_s);
 
 /* session_select.c */
 void session_ask(struct session *session);
@@ -280,11 +406,19 @@ void session_drop_surplus(struct session *session, unsigned cohort, uint32_t sel
 /* session_compute.c: what happens on the compute thread with a new global model. */
 int session_compute_init(struct session *session, struct error *err);
 void session_compute_fini(struct session *session);
+/* Make the strategies anew, as if nothing had happened to them. */
+int session_strategies_anew(struct session_compute *compute, struct error *err);
+int session_strategies_restore(struct session_compute *compute, struct error *err);
+int session_strategies_save(struct session_compute *compute, struct error *err);
 int session_compute_adopt(struct session *session, struct new_model *out, struct error *err);
 
 /* session_round.c */
 bool session_timed_out(const struct session *session);
+/* Takes what the model owns. */
 void session_round_finished(struct session *session, unsigned cohort, struct new_model *model);
+void session_round_announce(struct session *session, struct finished_round *round);
+char *session_round_lines(json_t *const *rounds, size_t n); /* of rounds.csv, new string; NULL: out of memory */
+void session_model_fini(struct new_model *model);
 void session_round_lost(struct session *session, const char *why);
 
 /* session_end.c */

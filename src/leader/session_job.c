@@ -44,7 +44,9 @@ void session_job_free(struct session_job *job)
     if (job->release_credit)
         job->release_credit(job->credit_owner);
     blob_unref(job->storage);
-    blob_unref(job->model.image);
+    session_model_fini(&job->model);
+    state_batch_free(job->kept);
+    blob_unref(job->kept_body);
     blob_unref(job->extras.correction);
     blob_unref(job->base_image);
     free(job);

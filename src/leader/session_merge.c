@@ -120,6 +120,8 @@ static int merge_update(struct session_job *job)
     if (status == FLOSIM_TOO_FEW)
         return give_up_short_of_updates(job);
     settle(job, status, 1);
+    if (status == FLOSIM_PENDING)
+        session_keep_update(job);
     return status;
 }
 
@@ -329,6 +331,7 @@ static void count_training(struct session_job *job)
     *(int64_t *[]){&tally->merged, &tally->refused, &tally->failed, &tally->dropped}[fate] += 1;
     session->counts.bytes_down += job->bytes_down;
     session->counts.bytes_up += job->bytes_up;
+    tally->changed = true;
     tally->bytes_down += job->bytes_down;
     tally->bytes_up += job->bytes_up;
     session->fruitless = fate == MERGED || fate == DROPPED ? 0 : session->fruitless + 1;
@@ -355,6 +358,7 @@ void session_take_back_merged(struct session *session, unsigned cohort)
         tally->dropped += tally->unused;
         tally->unused = 0;
         tally->has_given = false;
+        tally->changed = true;
     }
     session->ledger.merged -= n;
     session->ledger.dropped += n;
@@ -367,6 +371,7 @@ void session_take_back_merged(struct session *session, unsigned cohort)
 void session_round_given_up(struct session *session, unsigned cohort, const char *why)
 {
     session_take_back_merged(session, cohort);
+    session_drop_kept(session);
     session_round_lost(session, why);
 }
 
@@ -392,8 +397,10 @@ static void training_over(struct session_job *job)
     struct new_model model = job->model;
 
     job->model.image = NULL;
+    job->model.batch = NULL;
     session->training--;
     session->held = job->held_after;
+    session_commit_kept(job);
     count_training(job);
     if (job->closes) {
         struct round_counts *counts = &session->counts;
@@ -401,6 +408,8 @@ static void training_over(struct session_job *job)
         counts->dropped = counts->selected - counts->merged - counts->refused - counts->failed;
         session_drop_surplus(session, job->cohort, job->closes);
     }
+    if (model.image && (job->result == MERGE_BROKEN || is_unable(job) || is_hopeless(session)))
+        session_model_fini(&model);
     if (job->result == MERGE_BROKEN || is_unable(job))
         session_end(session, SESSION_FAILED, "%s", job->error.message);
     else if (is_hopeless(session))
@@ -422,6 +431,7 @@ static void validation_over(struct session_job *job)
 
     job->session->validating--;
     tally->validation_round = job->base_version;
+    tally->changed = true;
     if (job->result == MERGE_BROKEN) {
         session_end(job->session, SESSION_FAILED, "%s", job->error.message);
         return;

@@ -5,9 +5,6 @@
 
 #include "leader/session_internal.h"
 
-/* REST shows the latest ones; rounds.csv has them all. */
-enum { ROUNDS_SHOWN = 1000 };
-
 struct round_summary {
     double train_loss, train_accuracy, modelled_s; /* negative: not known */
 };
@@ -51,11 +48,14 @@ static json_t *real_or_null(bool known, double value)
     return known && isfinite(value) ? json_real(value) : json_null();
 }
 
-static json_t *round_json(struct session *session, const struct new_model *model, const struct round_summary *summary)
+static json_t *round_json(struct session *session, const struct finished_round *round,
+                          const struct round_summary *summary)
 {
-    const struct round_counts *counts = &session->counts;
+    const struct round_counts *counts = &round->counts;
+    const struct new_model *model = &round->model;
+    struct loop_lag lag;
     json_t *json =
-        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "round", (json_int_t)session->version, "selected",
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "round", (json_int_t)round->number, "selected",
                   (json_int_t)counts->selected, "merged", (json_int_t)counts->merged, "refused",
                   (json_int_t)counts->refused, "failed", (json_int_t)counts->failed, "dropped",
                   (json_int_t)counts->dropped, "clients_active", (json_int_t)roster_num_active(session->env.roster),
@@ -70,22 +70,26 @@ static json_t *round_json(struct session *session, const struct new_model *model
     json_object_set_new(json, "mse", real_or_null(model->validated, model->figures.mse));
     json_object_set_new(json, "train_loss", real_or_null(summary->train_loss >= 0, summary->train_loss));
     json_object_set_new(json, "train_accuracy", real_or_null(summary->train_accuracy >= 0, summary->train_accuracy));
-    json_object_set_new(json, "learning_rate", json_real(session_round_rate(session, session->version - 1)));
+    json_object_set_new(json, "learning_rate", json_real(session_round_rate(session, round->number - 1)));
     json_object_set_new(json, "duration_s", json_real(session_seconds_since(session, counts->began_ns)));
     json_object_set_new(json, "modelled_s",
                         real_or_null(session->env.host && session->env.host->modelled_time && summary->modelled_s >= 0,
                                      summary->modelled_s));
     json_object_set_new(json, "validation_s", json_real(model->validation_s));
     json_object_set_new(json, "lost_before", json_integer((json_int_t)counts->lost_before));
+    loop_lag(session->env.loop, &lag);
+    json_object_set_new(json, "loop_lag_p99_ms", json_real(lag.p99_ms));
     return json;
 }
 
 /* ---- rounds.csv ---- */
 
+enum { LINE_MAX_BYTES = 512 };
+
 struct line_task {
     struct executor_task task;
     struct session *session;
-    char line[512];
+    char line[LINE_MAX_BYTES];
     struct blob *old_model; /* given back here: hundreds of megabytes would hold up the loop */
     struct error error;
 };
@@ -122,27 +126,46 @@ static int put_value(char *at, size_t room, const json_t *json, const char *key)
     return snprintf(at, room, ",");
 }
 
-/* Takes the old model. */
-static void write_line(struct session *session, const json_t *json, struct blob *old_model)
+/* The line with its end, cut where it does not fit; returns its length. */
+static size_t make_line(const json_t *json, char *line, size_t room)
 {
     static const char *const keys[] = {
         "round",          "selected",       "merged",     "refused",    "failed",       "accuracy",      "loss",
         "train_loss",     "train_accuracy", "duration_s", "modelled_s", "validation_s", "bytes_down",    "bytes_up",
         "clients_active", "lost_before",    "perplexity", "mae",        "mse",          "learning_rate", "dropped"};
-    struct line_task *self = calloc(1, sizeof *self);
-    struct loop_lag lag;
     size_t used = 0;
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys && used < room; i++)
+        used += (size_t)put_value(line + used, room - used, json, keys[i]);
+    if (used < room)
+        used += (size_t)snprintf(line + used, room - used, "%.3f\n",
+                                 json_real_value(json_object_get(json, "loop_lag_p99_ms")));
+    return used < room ? used : room - 1;
+}
+
+char *session_round_lines(json_t *const *rounds, size_t n)
+{
+    char *text = malloc(n * LINE_MAX_BYTES + 1);
+    size_t used = 0;
+
+    for (size_t i = 0; text && i < n; i++)
+        used += make_line(rounds[i], text + used, LINE_MAX_BYTES);
+    if (text)
+        text[used] = '\0';
+    return text;
+}
+
+/* Takes the old model. */
+static void write_line(struct session *session, const json_t *json, struct blob *old_model)
+{
+    struct line_task *self = calloc(1, sizeof *self);
 
     if (!self) {
         blob_unref(old_model);
         return;
     }
     self->old_model = old_model;
-    for (size_t i = 0; i < sizeof keys / sizeof *keys && used < sizeof self->line; i++)
-        used += (size_t)put_value(self->line + used, sizeof self->line - used, json, keys[i]);
-    loop_lag(session->env.loop, &lag);
-    if (used < sizeof self->line)
-        snprintf(self->line + used, sizeof self->line - used, "%.3f\n", lag.p99_ms);
+    make_line(json, self->line, sizeof self->line);
     self->session = session;
     self->task.run = append_line;
     self->task.done = line_done;
@@ -152,9 +175,10 @@ static void write_line(struct session *session, const json_t *json, struct blob 
 
 /* ---- the round ---- */
 
-static void log_round(struct session *session, const struct new_model *model)
+static void log_round(struct session *session, const struct finished_round *round)
 {
-    const struct round_counts *counts = &session->counts;
+    const struct round_counts *counts = &round->counts;
+    const struct new_model *model = &round->model;
     const struct validation_figures *found = &model->figures;
     char figures[80] = "";
 
@@ -179,7 +203,7 @@ bool session_timed_out(const struct session *session)
 {
     double limit_s = session->setup->config.server_training_config.global_timeout_duration_s;
 
-    return limit_s > 0 && session_seconds_since(session, session->began_ns) > limit_s;
+    return limit_s > 0 && session_elapsed_s(session) > limit_s;
 }
 
 static void go_on(struct session *session)
@@ -197,40 +221,58 @@ static void updates_were_used(struct session *session, unsigned cohort)
     for (size_t i = 0; i < roster_size(session->env.roster); i++) {
         struct client_tally *tally = session_tally(session, roster_at(session->env.roster, i));
 
-        if (tally && tally->unused_cohort == cohort)
-            tally->unused = 0;
+        if (!tally || !tally->unused || tally->unused_cohort != cohort)
+            continue;
+        tally->unused = 0;
+        tally->changed = true;
     }
 }
 
+/* What a round was is on record when its model is there; the world hears of it when the state has it for sure. */
 void session_round_finished(struct session *session, unsigned cohort, struct new_model *model)
 {
-    struct round_summary summary;
-    json_t *json;
-    int64_t round = session->version;
-    struct blob *old_model = session->image;
+    struct finished_round *round = calloc(1, sizeof *round);
+    struct round_summary summary = summarize(session);
 
-    session->image = model->image;
-    session->version++;
-    session->attempt = 0;
-    session->lost_in_a_row = 0;
     updates_were_used(session, cohort);
-    summary = summarize(session);
-    json = round_json(session, model, &summary);
-    if (json) {
-        if (json_array_size(session->rounds) >= ROUNDS_SHOWN)
-            json_array_remove(session->rounds, 0);
-        json_array_append(session->rounds, json);
+    if (round) {
+        *round = (struct finished_round){
+            .session = session, .number = session->finished + 1, .model = *model, .counts = session->counts};
+        round->metrics = round_json(session, round, &summary);
+        *model = (struct new_model){0};
     }
-    write_line(session, json, old_model);
-    if (json)
-        session_emit(session, "round", json);
-    log_round(session, model);
-    next_counts(session);
-    if (session->phase != PHASE_RUNNING)
+    if (!round || !round->metrics) {
+        session_model_fini(round ? &round->model : model);
+        free(round);
+        session_end(session, SESSION_FAILED, "no memory for the record of a round");
         return;
-    if (model->stop)
-        snprintf(session->reason, sizeof session->reason, "%s", model->stop_reason);
-    session_pass(&session->control, "leader.end", round, model->stop ? end_as_told : go_on);
+    }
+    session->finished++;
+    session->lost_in_a_row = 0;
+    next_counts(session);
+    session_commit_round(session, round);
+}
+
+void session_round_announce(struct session *session, struct finished_round *round)
+{
+    struct blob *old_model = session->image;
+    bool stop = round->model.stop;
+
+    session->image = round->model.image;
+    round->model.image = NULL;
+    session->version = round->number;
+    session->attempt = 0;
+    if (json_array_size(session->rounds) >= ROUNDS_SHOWN)
+        json_array_remove(session->rounds, 0);
+    json_array_append(session->rounds, round->metrics);
+    write_line(session, round->metrics, old_model);
+    session_emit(session, "round", json_incref(round->metrics));
+    log_round(session, round);
+    if (stop && session->phase == PHASE_RUNNING)
+        snprintf(session->reason, sizeof session->reason, "%s", round->model.stop_reason);
+    session_free_round(round);
+    if (session->phase == PHASE_RUNNING)
+        session_pass(&session->control, "leader.end", session->version - 1, stop ? end_as_told : go_on);
 }
 
 void session_round_lost(struct session *session, const char *why)

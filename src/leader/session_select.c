@@ -28,7 +28,7 @@ static void free_asking(struct asking *asking)
     for (size_t i = 0; asking->extras && i < asking->selection.num_clients; i++)
         blob_unref(asking->extras[i].correction);
     free(asking->extras);
-    blob_unref(asking->model.image);
+    session_model_fini(&asking->model);
     free(asking->clients);
     free(asking->who);
     free(asking->choice.action);
@@ -251,6 +251,7 @@ static void count_chosen(struct session_job *job, struct client_tally *tally)
     struct session *session = job->session;
 
     tally->selected++;
+    tally->changed = true;
     session->counts.selected++;
     session->ledger.sent++;
     session->training++;
@@ -369,7 +370,6 @@ static void selected(struct asking *asking)
         session->asking = false;
         session->held = 0;
         session_round_finished(session, 0, &asking->model);
-        asking->model.image = NULL;
     } else if (chosen == 0) {
         nobody_chosen(session);
     } else {
@@ -420,6 +420,8 @@ void session_ask(struct session *session)
 
     if (session->phase != PHASE_RUNNING)
         return;
+    if (session->due)
+        return; /* a round that the state does not have for sure yet: nothing is built on it; asked again afterwards */
     session->ask_again = session->asking;
     /* A control point in hand comes back here when it is passed. */
     if (session->asking || session->control.name || (session->training > 0 && !while_training))

@@ -225,6 +225,21 @@ static void host_fini(struct strategy_host *host)
         return status;                                                                                                 \
     }                                                                                                                  \
                                                                                                                        \
+    int kind##_again(struct kind *self, struct error *err)                                                             \
+    {                                                                                                                  \
+        const struct ops_type *ops = self->ops;                                                                        \
+        int status;                                                                                                    \
+                                                                                                                       \
+        if (ops->fini)                                                                                                 \
+            ops->fini(self->state);                                                                                    \
+        self->ops = NULL;                                                                                              \
+        memset(self->state, 0, ops->state_size);                                                                       \
+        status = ops->init(self->state, strategy_args_values(self->args), &self->host.services);                       \
+        if (status == FLOSIM_OK)                                                                                       \
+            self->ops = ops;                                                                                           \
+        return status == FLOSIM_OK ? OK : strategy_error(&self->host, status, err);                                    \
+    }                                                                                                                  \
+                                                                                                                       \
     void kind##_fini(struct kind *self)                                                                                \
     {                                                                                                                  \
         if (self->ops && self->ops->fini)                                                                              \

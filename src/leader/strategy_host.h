@@ -57,6 +57,11 @@ int aggregator_init(struct aggregator *self, const struct flosim_aggregator_ops 
 int termination_init(struct termination *self, const struct flosim_termination_ops *ops, struct strategy_args *args,
                      const struct strategy_base *base, struct error *err);
 
+/* As after init, whatever happened since. On failure only fini may follow. */
+int selector_again(struct selector *self, struct error *err);
+int aggregator_again(struct aggregator *self, struct error *err);
+int termination_again(struct termination *self, struct error *err);
+
 /* Whether init would take these arguments (borrowed) for this session; `base` has no store. Any thread. */
 int selector_try(const struct flosim_selector_ops *ops, const struct strategy_args *args,
                  const struct strategy_base *base, struct error *err);

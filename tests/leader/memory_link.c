@@ -161,7 +161,8 @@ static int benchmark(struct client_link *base, const struct bench_request *reque
                      link_callback done, void *context)
 {
     struct memory_link *link = link_of(base);
-    struct bench_response response = {request->model_id, 4, 0.5f, NULL};
+    struct bench_response response = {request->model_id, 4, link->client->bench_s > 0 ? link->client->bench_s : 0.5f,
+                                      NULL};
     struct blob *body;
 
     (void)timeout_s;

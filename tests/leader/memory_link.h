@@ -25,6 +25,7 @@ struct memory_client {
     enum behaviour behaviour;
     int64_t num_samples;
     uint64_t delay_ns; /* before it answers a training */
+    float bench_s;     /* what its benchmark takes; 0: 0.5 */
     /* What it was asked for. */
     int echoes, files, benchmarks, trainings, validations, aborts, last_round;
     uint64_t last_seed;

@@ -1,5 +1,4 @@
-/* The session loop with clients in this process: real messages, real event loop and compute thread, no network. A plain
- * program, so that it also runs under ThreadSanitizer. */
+/* The session loop with clients in this process. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,273 +6,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "leader/session.h"
-#include "memory_link.h"
+#include "session_world.h"
 #include "util/fs.h"
-
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: %s: not true: %s\n", __FILE__, __LINE__, __func__, #condition);                    \
-            exit(1);                                                                                                   \
-        }                                                                                                              \
-    } while (0)
-
-enum { MAX_CLIENTS = 200, DEADLINE_S = 60 };
-
-static const char session_text[] = "session_config: {aggregator: %s, client_selection: %s, client_selection_args: "
-                                   "{client_fraction: %s}, seed: 7, %s}\n"
-                                   "benchmark_config: {skip_benchmark: %s}\n"
-                                   "server_training_config: {model_dir: m, num_training_rounds: %d}\n"
-                                   "client_training_config: {model_id: tiny, dataset: digits, "
-                                   "train_timeout_duration_s: %s}\n";
-
-/* One leader's worth of surroundings, and what came of a session. */
-struct world {
-    struct loop *loop;
-    struct executor *executor;
-    struct roster *roster;
-    struct leader_config config;
-    struct layout layout;
-    struct memory_client clients[MAX_CLIENTS];
-    struct memory_net net;
-    struct leader_host host;
-    struct state *state;
-    struct session *session;
-    struct session_ledger ledger;
-    enum session_status status;
-    char reason[512];
-    struct blob *model;
-    json_t *json;
-    struct loop_timer deadline;
-    /* Options of a test. */
-    void (*observe)(struct world *world, const char *event, const json_t *fields);
-    const char *dir;
-    bool asynchronous; /* rounds overlap: only the whole balances */
-    int updates;       /* counted by an observer */
-};
-
-static void too_late(struct loop_timer *timer)
-{
-    (void)timer;
-    fprintf(stderr, "the session did not end in %d s\n", DEADLINE_S);
-    exit(1);
-}
-
-static void observe(void *context, const char *event, const json_t *fields)
-{
-    struct world *world = context;
-
-    if (world->observe)
-        world->observe(world, event, fields);
-}
-
-static void over(void *context, struct session *session)
-{
-    struct world *world = context;
-
-    world->ledger = *session_ledger(session);
-    world->status = session_state(session);
-    snprintf(world->reason, sizeof world->reason, "%s", session_reason(session));
-    world->model = blob_ref(session_model(session));
-    world->json = session_json(session, true);
-    session_free(session);
-    world->session = NULL;
-    loop_stop(world->loop);
-}
-
-static void make_layout(struct layout *layout)
-{
-    int64_t weight[] = {30, 20}, bias[] = {30};
-
-    layout_init(layout);
-    CHECK(layout_add(layout, "fc.weight", TENSOR_PARAMETER, false, 2, weight, NULL) == OK);
-    CHECK(layout_add(layout, "fc.bias", TENSOR_PARAMETER, false, 1, bias, NULL) == OK);
-}
-
-static void world_init(struct world *world, size_t clients)
-{
-    struct roster_options options = {
-        .heartbeat_interval_s = 10, .max_missed = 3, .num_heartbeats_kept = 4, .echo_timeout_s = 5};
-    struct state_options in_memory = {.kind = store_kind_find("inmemory"), .cluster = "0"};
-    struct link_factory factory;
-
-    memset(world, 0, sizeof *world);
-    CHECK(loop_new(&world->loop, &clock_system, NULL) == OK);
-    CHECK(state_open(&world->state, &in_memory, NULL) == OK);
-    CHECK(executor_new(&world->executor, world->loop, "compute", NULL) == OK);
-    params_defaults(&leader_config_table, &world->config);
-    make_layout(&world->layout);
-    world->net = (struct memory_net){world->loop, &world->layout, world->clients, clients, 0, 0, 0, 0};
-    factory = memory_link_factory(&world->net);
-    CHECK(roster_new(&world->roster, &options, &factory, world->loop, NULL, NULL) == OK);
-    world->host = (struct leader_host){.context = world, .observe = observe};
-    for (size_t i = 0; i < clients; i++) {
-        struct memory_client *client = &world->clients[i];
-
-        snprintf(client->id, sizeof client->id, "client-%03zu", i);
-        snprintf(client->endpoint, sizeof client->endpoint, "10.0.0.1:%zu", 1000 + i);
-        client->num_samples = 10 + (int64_t)(i * 7 % 23);
-    }
-}
-
-static void everybody_advertises(struct world *world)
-{
-    for (size_t i = 0; i < world->net.n; i++)
-        memory_client_advertise(&world->net, &world->clients[world->net.n - 1 - i], world->roster);
-}
-
-static void world_fini(struct world *world)
-{
-    loop_timer_cancel(world->loop, &world->deadline);
-    roster_close(world->roster);
-    executor_free(world->executor);
-    state_close(world->state);
-    loop_free(world->loop);
-    roster_free(world->roster);
-    CHECK(world->net.open_credits == 0);
-    CHECK(world->net.open_calls == 0);
-    CHECK(world->net.links == 0);
-    layout_fini(&world->layout);
-    params_free(&leader_config_table, &world->config);
-    blob_unref(world->model);
-    json_decref(world->json);
-}
-
-struct wish {
-    const char *aggregator, *selection, *fraction, *more, *skip_benchmark, *timeout;
-    int rounds;
-};
-
-static const struct wish plain = {"fedavg", "fedavg", "0.5", "checkpoint_interval: 0", "true", "0", 5};
-
-static struct session_setup *make_setup(struct world *world, const struct wish *wish)
-{
-    struct session_setup *setup = calloc(1, sizeof *setup);
-    struct diags *diags = diags_new();
-    struct yaml_doc *doc = NULL;
-    char text[2000];
-
-    snprintf(text, sizeof text, session_text, wish->aggregator, wish->selection, wish->fraction, wish->more,
-             wish->skip_benchmark, wish->rounds, wish->timeout);
-    CHECK(yaml_load_text(text, strlen(text), "session", 0, &doc, diags) == OK);
-    CHECK(params_read(&session_config_table, yaml_root(doc), &setup->config, diags) == OK);
-    struct session_check_context context = {.root = yaml_root(doc)};
-    if (session_strategies_read(&setup->config, &context, (struct diag_place){0}, &setup->strategies, diags)) {
-        diags_print(diags, stderr);
-        exit(1);
-    }
-    yaml_unref(doc);
-    diags_free(diags);
-    setup->session_id = strdup("session-1");
-    setup->config_json = strdup("{\"a\":1}");
-    setup->model_config_json = strdup("{}");
-    setup->optimizer_json = strdup("{\"name\":\"sgd\"}");
-    setup->loss_json = strdup("{\"name\":\"crossentropy\"}");
-    make_layout(&setup->layout);
-    setup->initial = calloc(setup->layout.num_floats, sizeof *setup->initial);
-    for (size_t i = 0; i < setup->layout.num_floats; i++)
-        setup->initial[i] = (float)i * 0.013f - 4;
-    snprintf(setup->model.id, sizeof setup->model.id, "tiny");
-    snprintf(setup->model.hash, sizeof setup->model.hash, "0x12ab");
-    setup->model.files = calloc(2, sizeof *setup->model.files);
-    setup->model.n = 2;
-    for (int i = 0; i < 2; i++) {
-        setup->model.files[i].name = strdup(i ? "model.yaml" : "config.yaml");
-        setup->model.files[i].data = blob_new(50);
-        memset(blob_bytes(setup->model.files[i].data), 'x', 50);
-    }
-    setup->benchmark = strcmp(wish->skip_benchmark, "true") != 0;
-    setup->report.events.fd = -1;
-    if (world->dir)
-        CHECK(report_open(&setup->report, world->dir, &clock_system, 0, false, &setup->config, NULL) == OK);
-    return setup;
-}
-
-/* A validator whose figures follow from the weights: enough to see when and on what it is called. */
-static int measure(struct validator *self, const float *weights, bool (*stop)(const void *context),
-                   const void *stop_context, struct validation_figures *out, struct error *err)
-{
-    (void)self;
-    (void)stop;
-    (void)stop_context;
-    (void)err;
-    *out = (struct validation_figures){.loss = fabs((double)weights[0]),
-                                       .accuracy = 60 + 10 * fabs((double)weights[0] + 4),
-                                       .perplexity = NAN,
-                                       .mae = NAN,
-                                       .mse = NAN,
-                                       .num_items = 100};
-    return OK;
-}
-
-static void no_free(struct validator *self)
-{
-    (void)self;
-}
-
-static struct validator measuring = {measure, no_free};
-
-static void begin(struct world *world, const struct wish *wish, struct validator *validator)
-{
-    struct session_setup *setup = make_setup(world, wish);
-    struct session_env env = {&world->config,  &world->host,  NULL,         world->loop,
-                              world->executor, world->roster, world->state, 5};
-    struct error err = ERROR_INIT;
-
-    setup->validator = validator;
-    if (session_new(&world->session, &env, setup, over, world, &err) != OK) {
-        fprintf(stderr, "%s\n", err.message);
-        exit(1);
-    }
-    loop_timer_init(&world->deadline, too_late);
-    CHECK(loop_timer_set(world->loop, &world->deadline, (uint64_t)DEADLINE_S * 1000000000u, NULL) == OK);
-    session_start(world->session);
-}
-
-/* Whatever happened: every update that was asked for came to exactly one end. */
-static void check_ledger(const struct world *world)
-{
-    const struct session_ledger *ledger = &world->ledger;
-    json_t *rounds = json_object_get(world->json, "rounds");
-    json_int_t merged = 0;
-    size_t i;
-    json_t *round;
-
-    CHECK(ledger->sent == ledger->merged + ledger->refused + ledger->failed + ledger->dropped);
-    json_array_foreach(rounds, i, round)
-    {
-        json_int_t selected = json_integer_value(json_object_get(round, "selected"));
-        json_int_t done = json_integer_value(json_object_get(round, "merged")) +
-                          json_integer_value(json_object_get(round, "refused")) +
-                          json_integer_value(json_object_get(round, "failed")) +
-                          json_integer_value(json_object_get(round, "dropped"));
-
-        CHECK(json_integer_value(json_object_get(round, "round")) == (json_int_t)i + 1);
-        CHECK(world->asynchronous || selected == done);
-        merged += json_integer_value(json_object_get(round, "merged"));
-    }
-    CHECK(ledger->merged == merged); /* what no model came of was not merged */
-}
-
-static void run(struct world *world, const struct wish *wish, bool validated)
-{
-    everybody_advertises(world);
-    begin(world, wish, validated ? &measuring : NULL);
-    loop_run(world->loop);
-    check_ledger(world);
-}
-
-static size_t rounds_done(const struct world *world)
-{
-    return json_array_size(json_object_get(world->json, "rounds"));
-}
-
-static bool same_model(const struct world *a, const struct world *b)
-{
-    return blob_size(a->model) == blob_size(b->model) &&
-           memcmp(blob_bytes(a->model), blob_bytes(b->model), blob_size(a->model)) == 0;
-}
 
 /* ---- tests ---- */
 
@@ -552,6 +286,11 @@ static void a_round_has_its_deadline(void)
     world_fini(&world);
 }
 
+static void no_free(struct validator *self)
+{
+    (void)self;
+}
+
 static int diverge(struct validator *self, const float *weights, bool (*stop)(const void *context),
                    const void *stop_context, struct validation_figures *out, struct error *err)
 {
@@ -697,7 +436,7 @@ static void validates_at_its_interval(void)
 /* The asynchronous members on the same loop: a round is one client's update, and not one more than asked for. */
 static void asynchronous_session(void)
 {
-    struct wish wish = {"fedasync", "fedasync", "0.5", "aggregator_args: {alpha: 0.5}", "true", "0", 30};
+    struct wish wish = {"fedasync", "fedasync", "0.5", "aggregator_args: {alpha: 0.5}", "true", "0", 30, NULL};
 
     for (unsigned delay_ms = 0; delay_ms < 3; delay_ms++) {
         struct world world;
@@ -718,7 +457,7 @@ static void asynchronous_session(void)
 /* Answers that come when the last round is done are failures of the ledger; no round is lost by them. */
 static void the_end_loses_no_round(void)
 {
-    struct wish wish = {"fedasync", "fedasync", "1.0", "aggregator_args: {alpha: 0.5}", "true", "0", 1};
+    struct wish wish = {"fedasync", "fedasync", "1.0", "aggregator_args: {alpha: 0.5}", "true", "0", 1, NULL};
 
     for (unsigned i = 0; i < 50; i++) {
         struct world world;
@@ -842,7 +581,7 @@ static void stop_at_fifth_update(struct world *world, const char *event, const j
 /* Three updates made a model; of those in the buffer at the end none will. */
 static void a_buffer_that_is_not_full_was_not_merged(void)
 {
-    struct wish wish = {"fedbuff", "fedasync", "1", "aggregator_args: {buffer_size: 3}", "true", "0", 9};
+    struct wish wish = {"fedbuff", "fedasync", "1", "aggregator_args: {buffer_size: 3}", "true", "0", 9, NULL};
     struct world world;
 
     world_init(&world, 4);

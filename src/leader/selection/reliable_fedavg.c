@@ -74,6 +74,7 @@ const struct flosim_selector_ops flosim_selection_reliable_fedavg = {
         "ends with less only when nobody else is left.",
     .params = &params,
     .state_size = sizeof(struct flosim_stateless),
+    .flags = FLOSIM_KEEPS_UPDATES,
     .init = flosim_stateless_init,
     .select = choose,
 };
