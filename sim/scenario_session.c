@@ -161,7 +161,7 @@ void scenario_read_session(const struct scenario_reading *r)
 {
     struct scenario *s = r->scenario;
     struct yaml_node session = find_session(r);
-    struct session_check_context context = {.root = session};
+    struct session_check_context context = {.root = session, .num_clients = s->keys.clients};
 
     if (!session.doc)
         return;

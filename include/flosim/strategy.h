@@ -289,6 +289,9 @@ enum flosim_aggregator_flags {
     FLOSIM_USES_COHORTS = 4,  /* makes a model when a cohort's round is complete */
     FLOSIM_ASKS_CLIENTS = 16, /* prepare asks for more than plain training */
     FLOSIM_BUFFERS = 8,       /* holds updates of several rounds: needs a selector that keeps somebody training */
+    /* `prepare` judges by the round's num_wanted alone whether the rule can ever have enough updates: it is asked with
+     * the number of all clients too, before there is a session. */
+    FLOSIM_NEEDS_ENOUGH = 32,
 };
 
 /* What a member asks of a client besides plain training. The session ends with a reason when a client cannot do it. */

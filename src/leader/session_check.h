@@ -16,6 +16,7 @@ struct session_check_context {
     const char *plugin_dir;               /* of strategies named without a path; NULL: there are none */
     const char *validation_data_dir_path; /* NULL: the leader does not validate unless the host lends data */
     const struct leader_host *host;       /* may be NULL */
+    int64_t num_clients;                  /* there are no more; 0: not known */
     const struct clock *clock;            /* of the leader's loop; NULL: the system's */
 };
 

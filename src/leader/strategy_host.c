@@ -253,3 +253,20 @@ static void host_fini(struct strategy_host *host)
 DEFINE_KIND(selector, flosim_selector_ops, "selection")
 DEFINE_KIND(aggregator, flosim_aggregator_ops, "aggregator")
 DEFINE_KIND(termination, flosim_termination_ops, "termination")
+
+int aggregator_try_round(const struct flosim_aggregator_ops *ops, const struct strategy_args *args,
+                         const struct strategy_base *base, size_t num_clients, struct error *err)
+{
+    struct flosim_round round = {
+        .size = sizeof round, .num_cohorts = 1, .num_wanted = num_clients, .num_clients = num_clients};
+    struct flosim_request request = {.size = sizeof request};
+    struct aggregator self;
+    int status = aggregator_begin(&self, ops, args, base, err), judged = FLOSIM_OK;
+
+    if (status == OK && num_clients > 0 && (ops->flags & FLOSIM_NEEDS_ENOUGH) && ops->prepare)
+        judged = ops->prepare(self.state, "", &round, &request);
+    if (judged < 0)
+        status = strategy_error(&self.host, judged, err);
+    aggregator_fini(&self);
+    return status;
+}

@@ -231,3 +231,17 @@ Test(session_check, stragglers_of_one_epoch_are_told)
     cr_assert_str_eq(found, "");
     free(found);
 }
+
+/* Where it is known how many clients there are, a rule that can never have enough is told before the session. */
+Test(session_check, too_few_clients_for_the_rule)
+{
+    struct session_check_context context = {.num_clients = 6};
+    char *found;
+
+    expect_finding("aggregator: fedavg", "aggregator: bulyan\n  aggregator_args: {f: 1}", &context,
+                   "s.yaml:2:15: ", "needs 4 f + 3 = 7 clients");
+    context.num_clients = 7;
+    found = findings(session_with("aggregator: fedavg", "aggregator: bulyan\n  aggregator_args: {f: 1}"), &context);
+    cr_assert_str_eq(found, "");
+    free(found);
+}

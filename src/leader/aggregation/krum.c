@@ -44,7 +44,7 @@ const struct flosim_aggregator_ops flosim_aggregation_krum = {
         "all updates of the round.",
     .params = &params,
     .state_size = sizeof(struct flosim_held),
-    .flags = FLOSIM_WAITS_FOR_ALL,
+    .flags = FLOSIM_WAITS_FOR_ALL | FLOSIM_NEEDS_ENOUGH,
     .init = init,
     .on_update = flosim_held_on_update,
     .on_failure = flosim_held_on_failure,
