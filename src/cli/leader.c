@@ -13,7 +13,7 @@ static const char help[] =
     "    flosim leader - find clients, take training sessions over REST and run them\n"
     "\n"
     "SYNOPSIS\n"
-    "    flosim leader -c FILE [--set KEY=VALUE]... [--log-level LEVEL]\n"
+    "    flosim leader -c FILE [--resume] [--set KEY=VALUE]... [--log-level LEVEL]\n"
     "    flosim leader --help\n"
     "\n"
     "DESCRIPTION\n"
@@ -36,6 +36,9 @@ static const char help[] =
     "\n"
     "OPTIONS\n"
     "    -c, --config FILE      the leader's configuration (required)\n"
+    "        --resume           go on with the session that a leader left unfinished, in the state "
+    "(state.state_location:\n"
+    "                           redis) or in the newest file of checkpoint_dir_path; where there is none, just serve\n"
     "    -s, --set KEY=VALUE    replace a key of the file, e.g. --set comm_config.restful.rest_port=0; repeatable\n"
     "    -l, --log-level LEVEL  error, warn, info (the default) or debug; the log goes to standard error\n"
     "    -h, --help             this text\n"
@@ -43,7 +46,7 @@ static const char help[] =
     "EXIT STATUS\n"
     "    0  it was told to leave (SIGTERM, SIGINT)\n"
     "    2  bad options or configuration, or it could not start: no broker, port in use\n"
-    "    3  it could not go on\n"
+    "    3  it could not go on, or another leader has taken its place\n"
     "\n"
     "EXAMPLE\n"
     "    mosquitto -p 1883 &\n"
@@ -83,8 +86,10 @@ static int run_leader(const struct role_options *options)
         status = leader_new(&leader, &config, NULL, &log, &error);
         if (status == OK) {
             say_where(leader, &config);
-            status = role_run_until_signal(run_it, stop_it, leader, &error);
+            status = options->resume ? leader_resume(leader, &error) : OK;
         }
+        if (status == OK)
+            status = role_run_until_signal(run_it, stop_it, leader, &error);
         if (status != OK)
             fprintf(stderr, "flosim leader: %s\n", error.message);
     }

@@ -41,6 +41,7 @@ static enum parsed parse_options(int argc, char **argv, struct role_options *opt
     static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
                                           {"set", required_argument, NULL, 's'},
                                           {"log-level", required_argument, NULL, 'l'},
+                                          {"resume", no_argument, NULL, 'R'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
     int c;
@@ -51,6 +52,8 @@ static enum parsed parse_options(int argc, char **argv, struct role_options *opt
             options->path = optarg;
         else if (c == 's')
             options->overrides[options->num_overrides++] = optarg;
+        else if (c == 'R')
+            options->resume = true;
         else if (c == 'h')
             return PARSED_HELP;
         else if (c != 'l' || parse_level(optarg, options) != PARSED)

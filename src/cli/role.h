@@ -2,6 +2,8 @@
 #ifndef FLOSIM_CLI_ROLE_H
 #define FLOSIM_CLI_ROLE_H
 
+#include <stdbool.h>
+
 #include "util/error.h"
 #include "util/log.h"
 #include "util/params.h"
@@ -12,6 +14,7 @@ struct role_options {
     const char **overrides; /* NULL-terminated */
     size_t num_overrides;
     enum log_level level;
+    bool resume; /* --resume; of leaders only */
 };
 
 /* The whole command: reads options, blocks SIGTERM and SIGINT for the threads to come, runs. Returns the exit code. */

@@ -65,6 +65,10 @@ static int run_worker(const struct role_options *options)
     struct error error = ERROR_INIT;
     struct log log;
 
+    if (options->resume) {
+        fputs("flosim worker: --resume is the leader's: a worker keeps nothing that could be resumed\n", stderr);
+        return status_exit_code(ERR_INVALID);
+    }
     worker_tune_process();
     int status = role_load_config(options, &worker_config_table, &config);
 

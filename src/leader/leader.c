@@ -313,6 +313,11 @@ int leader_new(struct leader **out, const struct leader_config *config, const st
     return OK;
 }
 
+int leader_resume(struct leader *leader, struct error *err)
+{
+    return sessions_resume(leader, err);
+}
+
 int leader_rest_port(const struct leader *leader)
 {
     return http_server_port(leader->http);

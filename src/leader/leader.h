@@ -44,6 +44,10 @@ struct leader_host {
  * not there or a port in use is ERR_SETUP with the remedy. */
 int leader_new(struct leader **out, const struct leader_config *config, const struct leader_host *host,
                const struct log *log, struct error *err);
+/* Before leader_run: go on with the session that an earlier leader left unfinished (in the state, else in the newest
+ * checkpoint): restored, else revived; where there is none, just serve. What becomes of it is told in the log. */
+int leader_resume(struct leader *leader, struct error *err);
+
 int leader_rest_port(const struct leader *leader);
 
 /* Runs on the calling thread until leader_stop (OK), or until another leader has taken this one's place

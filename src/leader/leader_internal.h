@@ -62,6 +62,7 @@ struct leader {
 /* sessions.c: from the request to the record. One at a time. */
 void sessions_submit(struct leader *leader, struct http_exchange *exchange, const struct http_request *request,
                      bool blocking);
+int sessions_resume(struct leader *leader, struct error *err); /* the session that was left unfinished; tells */
 void sessions_ready(struct leader *leader);
 void sessions_leave(struct leader *leader); /* ends what runs, then leader_left; of a replaced leader without a trace */
 void sessions_fini(struct leader *leader);

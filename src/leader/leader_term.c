@@ -1,7 +1,9 @@
 /* The leader's term: who has the highest one leads the cluster, and whoever learns of a higher one stops. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "leader/leader_internal.h"
+#include "state/checkpoint.h"
 
 /* A leader that keeps nothing knows of its predecessors by the broker alone, and one that left properly took its advert
  * away; the workers still remember its term. Milliseconds since 1970 grow from one leader to the next. */
@@ -15,7 +17,16 @@ static uint64_t least_term(const struct leader *leader)
 
 int leader_take_term(struct leader *leader, struct error *err)
 {
-    return state_take_term(leader->state, least_term(leader), &leader->term, err);
+    const struct leader_config *config = leader->config;
+    uint64_t in_folder = 0;
+    int status = state_take_term(leader->state, least_term(leader), &leader->term, err);
+
+    if (status != OK || access(config->checkpoint_dir_path, W_OK | X_OK) != 0)
+        return status;
+    status = checkpoint_take_term(config->checkpoint_dir_path, config->cluster, leader->term, &in_folder, err);
+    if (status == OK && in_folder > leader->term) /* the folder knew of a later one than the store did */
+        status = state_take_term(leader->state, in_folder, &leader->term, err);
+    return status;
 }
 
 /* On the state's thread, which may be at it before there is a loop to tell. */

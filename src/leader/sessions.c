@@ -14,7 +14,11 @@ static void refuse(struct submission *self, int status, const char *message)
 {
     if (self->exchange)
         http_respond_message(self->exchange, status, "%s", message);
-    log_write(self->leader->log, LOG_WARN, "rest", "session refused: %s", message);
+    if (self->resume)
+        log_write(self->leader->log, self->status == ERR_NOT_FOUND ? LOG_INFO : LOG_WARN, "leader",
+                  self->status == ERR_NOT_FOUND ? "--resume: %s" : "--resume: the session cannot go on: %s", message);
+    else
+        log_write(self->leader->log, LOG_WARN, "rest", "session refused: %s", message);
     self->leader->submission = NULL;
     submission_free(self);
 }
@@ -146,7 +150,7 @@ static void begin(struct submission *self)
     session_set_over(session, over, leader);
     if (self->blocking)
         leader->waiting = self->exchange;
-    else
+    else if (self->exchange)
         http_respond_json(self->exchange, 202, json_pack("{s:s}", "session_id", session_id(session)));
     submission_free(self);
     log_write(leader->log, LOG_INFO, "rest", "session accepted session=%s", session_id(session));
@@ -158,6 +162,10 @@ static void try_begin(struct submission *self)
 {
     struct leader *leader = self->leader;
 
+    if (self->from) { /* it waits for its clients itself */
+        begin(self);
+        return;
+    }
     if (!leader->ready)
         return;
     if (roster_num_active(leader->roster) == 0 && self->max_wait_s <= 0)
@@ -191,6 +199,36 @@ static void made(struct executor_task *task)
 
 /* ---- interface ---- */
 
+static struct submission *new_submission(struct leader *leader)
+{
+    struct submission *self = calloc(1, sizeof *self);
+
+    if (!self)
+        return NULL;
+    self->leader = leader;
+    self->task.run = run;
+    self->task.done = made;
+    return self;
+}
+
+static void submit(struct submission *self)
+{
+    self->leader->submission = self;
+    executor_submit(self->leader->executor, &self->task);
+}
+
+int sessions_resume(struct leader *leader, struct error *err)
+{
+    struct submission *self = new_submission(leader);
+
+    if (!self)
+        return FAIL(err, ERR_MEMORY, "no memory to resume a session");
+    self->resume = true;
+    roster_call_remembered(leader->roster);
+    submit(self);
+    return OK;
+}
+
 void sessions_submit(struct leader *leader, struct http_exchange *exchange, const struct http_request *request,
                      bool blocking)
 {
@@ -204,19 +242,15 @@ void sessions_submit(struct leader *leader, struct http_exchange *exchange, cons
         http_respond_message(exchange, blocking ? 400 : 409, "A session is already running");
         return;
     }
-    self = calloc(1, sizeof *self);
+    self = new_submission(leader);
     if (!self) {
         http_respond_message(exchange, 500, "Out of memory");
         return;
     }
-    self->leader = leader;
     self->exchange = exchange;
     self->text = request->body;
     self->blocking = blocking;
-    self->task.run = run;
-    self->task.done = made;
-    leader->submission = self;
-    executor_submit(leader->executor, &self->task);
+    submit(self);
 }
 
 void sessions_ready(struct leader *leader)

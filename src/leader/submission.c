@@ -4,13 +4,14 @@
 #include <string.h>
 #include <strings.h>
 
+#include "leader/session_record.h"
 #include "util/fs.h"
 #include "util/uuid.h"
 
 /* The posted body. */
 struct body {
     char *session_id;
-    struct yaml_node config;
+    struct yaml_node config; /* no doc: absent */
     bool restore, revive;
     struct yaml_node file;
 };
@@ -23,8 +24,7 @@ static const struct param body_rows[] = {
     {.name = "federated_learning_config",
      .type = PARAM_NODE,
      .offset = offsetof(struct body, config),
-     .flags = PARAM_REQUIRED,
-     .help = "The session: the content of a training_config.yaml."},
+     .help = "The session: the content of a training_config.yaml. A session that goes on may leave it out."},
     {.name = "restore", .type = PARAM_BOOL, .offset = offsetof(struct body, restore), .help = "Go on where it was."},
     {.name = "revive", .type = PARAM_BOOL, .offset = offsetof(struct body, revive), .help = "Keep the model only."},
     {.name = "file", .type = PARAM_NODE, .offset = offsetof(struct body, file), .help = "From the checkpoint file."},
@@ -110,7 +110,7 @@ static int make_session(struct submission *self, struct session_setup *setup)
 }
 
 static int make_from(struct submission *self, const struct session_config *config, struct yaml_node root,
-                     struct diags *diags)
+                     const struct session_restore *restore, struct diags *diags)
 {
     const struct leader *leader = self->leader;
     const char *validation_data = leader->config->validation_data_dir_path;
@@ -127,7 +127,7 @@ static int make_from(struct submission *self, const struct session_config *confi
     char *json = yaml_to_json(root);
     struct session_setup *setup = NULL;
     int status =
-        session_setup_make(config, self->session_id, json, NULL, yaml_place(root), &context, folder, &setup, diags);
+        session_setup_make(config, self->session_id, json, restore, yaml_place(root), &context, folder, &setup, diags);
 
     free(folder);
     free(json);
@@ -140,7 +140,8 @@ static int make_from(struct submission *self, const struct session_config *confi
     return status;
 }
 
-static int read_session(struct submission *self, struct yaml_node root, struct diags *diags)
+static int read_session(struct submission *self, struct yaml_node root, const struct session_restore *restore,
+                        struct diags *diags)
 {
     struct session_config config;
     size_t errors = diags_errors(diags);
@@ -151,26 +152,91 @@ static int read_session(struct submission *self, struct yaml_node root, struct d
     if (diags_errors(diags) > errors)
         status = ERR_INVALID;
     if (status == OK)
-        status = make_from(self, &config, root, diags);
+        status = make_from(self, &config, root, restore, diags);
     params_free(&session_config_table, &config);
     return status;
+}
+
+/* ---- a session that goes on ---- */
+
+static int load_state(struct submission *self, const struct body *body, struct diags *diags)
+{
+    const char *name = yaml_text(body->file);
+
+    if (!body->session_id) {
+        diag_error(diags, body_place(), "restore, revive and file need session_id: whose state is meant?");
+        return ERR_INVALID;
+    }
+    if (!is_set(body->file))
+        return submission_load(self);
+    return submission_load_file(self, name && strcasecmp(name, "true") == 0 ? NULL : name);
+}
+
+/* The session of the request, or where it has none, as it was posted first. */
+static int read_wanted(struct submission *self, const struct body *body, struct diags *diags)
+{
+    const struct session_restore restore = {body->restore, body->revive, self->from};
+    struct session_facts facts;
+    struct yaml_doc *doc = NULL;
+    int status = OK;
+
+    if (body->config.doc)
+        return read_session(self, body->config, self->from ? &restore : NULL, diags);
+    if (!self->from) {
+        diag_error(diags, body_place(), "federated_learning_config is missing");
+        return ERR_INVALID;
+    }
+    if (!self->kept_config) {
+        status = session_facts_read(self->leader->state, self->session_id, &facts, &self->error);
+        if (status != OK)
+            return status;
+        status = submission_take_config(self, facts.config_json);
+        session_facts_fini(&facts);
+    }
+    if (status == OK)
+        status = yaml_load_text(self->kept_config, strlen(self->kept_config), "session", 0, &doc, diags);
+    if (status == OK)
+        status = read_session(self, yaml_root(doc), &restore, diags);
+    yaml_unref(doc);
+    return status;
+}
+
+static int make_asked(struct submission *self, struct body *body, struct diags *diags)
+{
+    bool goes_on = body->restore || body->revive;
+    int status;
+
+    if (is_set(body->file) && !goes_on) {
+        diag_error(diags, body_place(), "file goes with restore or revive");
+        return ERR_INVALID;
+    }
+    status = take_id(self, body, diags);
+    if (status == OK && goes_on)
+        status = load_state(self, body, diags);
+    return status == OK ? read_wanted(self, body, diags) : status;
+}
+
+static int make_resumed(struct submission *self, struct diags *diags)
+{
+    const struct body body = {.restore = true, .revive = true};
+    int status = submission_find_unfinished(self);
+
+    return status == OK ? read_wanted(self, &body, diags) : status;
 }
 
 static int make(struct submission *self, struct diags *diags)
 {
     struct yaml_doc *doc = NULL;
     struct body body = {0};
-    int status = yaml_load_text(self->text.data ? self->text.data : "", self->text.size, "body", 0, &doc, diags);
+    int status;
 
+    if (self->resume)
+        return make_resumed(self, diags);
+    status = yaml_load_text(self->text.data ? self->text.data : "", self->text.size, "body", 0, &doc, diags);
     if (status == OK)
         status = read_body(yaml_root(doc), &body, diags);
-    if (status == OK && (body.restore || body.revive || is_set(body.file)))
-        status = FAIL(&self->error, ERR_UNIMPLEMENTED,
-                      "restore, revive and file are not supported by this version: submit the session without them");
     if (status == OK)
-        status = take_id(self, &body, diags);
-    if (status == OK)
-        status = read_session(self, body.config, diags);
+        status = make_asked(self, &body, diags);
     params_free(&body_table, &body);
     yaml_unref(doc);
     return status;
@@ -211,6 +277,8 @@ void submission_free(struct submission *self)
 {
     session_free(self->session);
     free(self->session_id);
+    free(self->from);
+    free(self->kept_config);
     free(self->warnings);
     free(self);
 }
