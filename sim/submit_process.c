@@ -56,7 +56,7 @@ static char *make_body(const struct simulation *simulation, const struct leader_
     if (!session)
         return NULL;
     make_id(simulation, id);
-    if (how && how->from_file && asprintf(&file, "%s/checkpoints/checkpoint_%s.tar", simulation->folder.path, id) < 0)
+    if (how && how->from_file && asprintf(&file, "checkpoint_%s.tar", id) < 0)
         file = NULL;
     json_t *body = json_pack("{s:s, s:o, s:b, s:b, s:s?}", "session_id", id, "federated_learning_config", session,
                              "restore", how && !how->revive, "revive", how && how->revive, "file", file);

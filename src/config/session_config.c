@@ -33,7 +33,7 @@ static const struct param session_rows[] = {
     {.name = "client_selection_args", .type = PARAM_NODE, .offset = IN(session_config, client_selection_args),
      .help = "The selection's arguments."},
     {.name = "checkpoint_interval", .type = PARAM_INT, .offset = IN(session_config, checkpoint_interval),
-     .fallback = "0", .min = 0, .max = 1e9, .flags = PARAM_NOT_YET, .help = "Rounds from one checkpoint to the next; 0: none."},
+     .fallback = "0", .min = 0, .max = 1e9, .help = "Rounds from one checkpoint to the next; 0: none."},
     {.name = "validation_round_interval", .type = PARAM_INT, .offset = IN(session_config, validation_round_interval),
      .fallback = "1", .min = 1, .max = 1e9, .help = "Rounds from one validation of the global model to the next."},
     {.name = "generate_plots", .type = PARAM_BOOL, .offset = IN(session_config, generate_plots), .fallback = "false",

@@ -111,7 +111,7 @@ def redis_kill():
 
 def asynchronous_strategies():
     for names in (("fedasync", "fedasync", "session.session_config.client_selection_args={client_fraction: 0.5}"),
-                  ("fedat", "fedat"), ("fedbuff", "fedasync", "session.session_config.aggregator_args={buffer_size: 3}")):
+                  ("fedat", "fedat", "session.benchmark_config.skip_benchmark=false"), ("fedbuff", "fedasync", "session.session_config.aggregator_args={buffer_size: 3}")):
         with Run(RECOVERY, *strategy(*names), *rounds(20),
                  *faults("{round: 5, phase: aggregation, do: leader-restart}", "{round: 11, phase: validation, do: leader-restart}",
                          "{round: 15, phase: end, do: leader-restart}"),
