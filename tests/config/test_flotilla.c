@@ -10,8 +10,7 @@ Test(flotilla, server_config)
 {
     struct leader_config c;
 
-    load_good(&leader_config_table, "flotilla/server_config.yaml", &c,
-              "server_config.yaml:24:22: warning: `checkpoint_dir_path` has no effect in this version");
+    load_good(&leader_config_table, "flotilla/server_config.yaml", &c, "");
     cr_expect_str_eq(c.comm_config.mqtt.type, "server");
     cr_expect_str_eq(c.comm_config.mqtt.mqtt_broker, "10.0.0.2");
     cr_expect_eq(c.comm_config.mqtt.mqtt_broker_port, 1884);
@@ -84,11 +83,9 @@ Test(flotilla, training_config)
 {
     struct session_config c;
 
-    load_good(
-        &session_config_table, "flotilla/training_config.yaml", &c,
-        "training_config.yaml:4:12: warning: `session_config.use_gpu` has no effect in flosim\n"
-        "training_config.yaml:10:24: warning: `session_config.checkpoint_interval` has no effect in this version\n"
-        "training_config.yaml:51:5: warning: `model_config.custom_trainer_args.mu` has no effect in flosim");
+    load_good(&session_config_table, "flotilla/training_config.yaml", &c,
+              "training_config.yaml:4:12: warning: `session_config.use_gpu` has no effect in flosim\n"
+              "training_config.yaml:51:5: warning: `model_config.custom_trainer_args.mu` has no effect in flosim");
     check_session_sections(&c);
     cr_expect_str_eq(c.client_training_config.model_id, "LeNet5");
     cr_expect_str_eq(c.client_training_config.model_class, "LeNet5_class");

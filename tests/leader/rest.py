@@ -239,7 +239,13 @@ def bad_requests(stage):
         status, found = stage.message("POST", path, body(session(), session_id="../x"))
         assert status == 400 and "path component" in found, found
         status, found = stage.message("POST", path, body(session(), restore=True))
-        assert status == 501 and "not supported" in found, found
+        assert status == 400 and "need session_id" in found, found
+        status, found = stage.message("POST", path, body(session(), session_id="nobodys", restore=True))
+        assert status == 400 and "there is no session nobodys" in found, found
+        status, found = stage.message("POST", path, body(session(), session_id="s", revive=True, file="../../etc/passwd"))
+        assert status == 400 and "bare name" in found, found
+        status, found = stage.message("POST", path, body(session(), session_id="s", file="a.tar"))
+        assert status == 400 and "file goes with restore or revive" in found, found
         expect(stage.ask("POST", path, "x" * (1 << 20) + "y")[0], 413)
         expect(stage.message("POST", path, body(session())), (400, "No active clients"))
     expect(stage.get("/v1/sessions"), {"sessions": []})
