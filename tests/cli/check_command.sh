@@ -192,12 +192,10 @@ END
 expect 0 check --quiet deploy/leader.yaml deploy/worker.yaml deploy/session.yaml models/* tests/config/flotilla/dataset_config.yaml <<<''
 expect 0 check tests/config/flotilla/server_config.yaml tests/config/flotilla/client_config.yaml tests/config/flotilla/training_config.yaml \
     tests/config/flotilla/models/LeNet5 <<END
-tests/config/flotilla/server_config.yaml:24:22: warning: \`checkpoint_dir_path\` has no effect in this version
 tests/config/flotilla/server_config.yaml: good (leader)
 tests/config/flotilla/client_config.yaml:23:12: warning: \`general_config.use_gpu\` has no effect in flosim
 tests/config/flotilla/client_config.yaml: good (worker)
 tests/config/flotilla/training_config.yaml:4:12: warning: \`session_config.use_gpu\` has no effect in flosim
-tests/config/flotilla/training_config.yaml:10:24: warning: \`session_config.checkpoint_interval\` has no effect in this version
 tests/config/flotilla/training_config.yaml:51:5: warning: \`model_config.custom_trainer_args.mu\` has no effect in flosim
 tests/config/flotilla/training_config.yaml: good (session)
 tests/config/flotilla/models/LeNet5/config.yaml:4:15: warning: \`model_details.model_type\` has no effect in flosim
