@@ -79,7 +79,7 @@ static size_t list_missing(const struct session *session, char *text, size_t siz
         missing++;
         if (used + strlen(name) + 8 < size)
             used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", name);
-        else if (used + 4 < size && text[used - 1] != '.')
+        else if (used > 0 && used + 4 < size && text[used - 1] != '.')
             used += (size_t)snprintf(text + used, size - used, " ...");
     }
     return missing;
