@@ -25,7 +25,6 @@ static int open_stores(struct session *session, struct error *err)
     return status;
 }
 
-/* `own_rate` is set where the optimizer's arguments say lr: the worker then takes that and not the request's. */
 /* The strategies take their arguments out of the setup. */
 static int open_strategies(struct session *session, struct error *err)
 {

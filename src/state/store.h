@@ -74,8 +74,6 @@ struct store_ops {
 
     /* Writes the leader's term: the stored one and one more, but at least `at_least`. */
     int (*take_term)(void *priv, const char *cluster, uint64_t at_least, uint64_t *term, struct error *err);
-    /* Whether the leader that wrote with this term is there. */
-    int (*is_leader_alive)(void *priv, uint64_t term, bool *alive, struct error *err);
 };
 
 extern const struct store_ops *const store_kinds[]; /* NULL-terminated */

@@ -251,15 +251,6 @@ static int take_term(void *priv, const char *cluster, uint64_t at_least, uint64_
     return OK;
 }
 
-static int is_leader_alive(void *priv, uint64_t term, bool *alive, struct error *err)
-{
-    (void)priv;
-    (void)term;
-    (void)err;
-    *alive = true; /* it is this process */
-    return OK;
-}
-
 extern const struct store_ops store_inmemory;
 const struct store_ops store_inmemory = {
     .name = "inmemory",
@@ -272,5 +263,4 @@ const struct store_ops store_inmemory = {
     .putall = putall,
     .sessions = sessions,
     .take_term = take_term,
-    .is_leader_alive = is_leader_alive,
 };

@@ -751,15 +751,6 @@ static int reopen(void *priv, bool *complete, struct error *err)
     return status;
 }
 
-static int is_leader_alive(void *priv, uint64_t term, bool *alive, struct error *err)
-{
-    (void)priv;
-    (void)term;
-    (void)err;
-    *alive = true; /* not known: say so and leave it to the caller */
-    return OK;
-}
-
 extern const struct store_ops store_redis;
 const struct store_ops store_redis = {
     .name = "redis",
@@ -774,5 +765,4 @@ const struct store_ops store_redis = {
     .putall = putall,
     .sessions = sessions,
     .take_term = take_term,
-    .is_leader_alive = is_leader_alive,
 };
