@@ -40,6 +40,8 @@ struct dataset_advert {
     char id[256];       /* the folder's name */
     char *details_json; /* dataset_details without data_filename, as JSON text; owned */
     int64_t num_items;
+    int64_t num_trainable;      /* ours: of num_items, those that are not held back for validation; a stock client tells
+                                 * nothing of it: all of them */
     struct label_share *labels; /* owned */
     size_t num_labels;
 };

@@ -179,6 +179,15 @@ static int read_details(json_t *dataset, struct dataset_advert *out, struct erro
     return out->details_json ? OK : FAIL(err, ERR_MEMORY, "out of memory for an advert");
 }
 
+/* Stock clients train on all of their items, as far as they tell. */
+static int read_trainable(const json_t *metadata, struct dataset_advert *out, struct error *err)
+{
+    out->num_trainable = out->num_items;
+    if (!json_object_get(metadata, "num_trainable"))
+        return OK;
+    return json_read_integer(metadata, "num_trainable", 0, out->num_items, &out->num_trainable, err);
+}
+
 static int read_dataset(const char *id, json_t *dataset, struct dataset_advert *out, struct error *err)
 {
     const json_t *metadata = json_object_get(dataset, "metadata");
@@ -188,6 +197,8 @@ static int read_dataset(const char *id, json_t *dataset, struct dataset_advert *
         status = read_details(dataset, out, err);
     if (!status)
         status = json_read_integer(metadata, "num_items", 0, max_count, &out->num_items, err);
+    if (!status)
+        status = read_trainable(metadata, out, err);
     if (!status)
         status = read_labels(metadata, out, err);
     return status ? error_context(err, status, "dataset '%.60s'", id) : OK;

@@ -1,4 +1,5 @@
-/* Adverts and heartbeats to JSON, keys and their order as Flotilla's; ours (leader_term, codec) come last. */
+/* Adverts and heartbeats to JSON, keys and their order as Flotilla's; ours (leader_term, codec, num_trainable) come
+ * last. */
 #include "codec/advert.h"
 
 #include <jansson.h>
@@ -74,8 +75,9 @@ static json_t *dataset_object(const struct dataset_advert *dataset)
 {
     json_t *details = dataset->details_json ? json_loads(dataset->details_json, 0, NULL) : json_object();
 
-    return json_pack("{s:o, s:{s:o, s:I}}", "dataset_details", details, "metadata", "label_distribution",
-                     labels_object(dataset), "num_items", (json_int_t)dataset->num_items);
+    return json_pack("{s:o, s:{s:o, s:I, s:I}}", "dataset_details", details, "metadata", "label_distribution",
+                     labels_object(dataset), "num_items", (json_int_t)dataset->num_items, "num_trainable",
+                     (json_int_t)dataset->num_trainable);
 }
 
 static json_t *bench_object(const struct bench_advert *bench)

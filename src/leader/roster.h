@@ -133,6 +133,9 @@ void roster_learn_benchmark(struct roster_client *client, const char *model_id, 
 /* Why it cannot be selected for this data set, or NULL where it can be. */
 const char *roster_obstacle(const struct roster_client *client, const char *dataset_id);
 
+/* How many items of this data set it can train on; 0 where it does not have the set. */
+int64_t roster_trainable(const struct roster_client *client, const char *dataset_id);
+
 /* {"clients": [...]} for GET /v1/clients; new reference, NULL when out of memory. */
 json_t *roster_json(const struct roster *roster);
 

@@ -99,6 +99,13 @@ const char *roster_obstacle(const struct roster_client *client, const char *data
     return NULL;
 }
 
+int64_t roster_trainable(const struct roster_client *client, const char *dataset_id)
+{
+    const struct dataset_advert *dataset = roster_dataset(client, dataset_id);
+
+    return dataset ? dataset->num_trainable : 0;
+}
+
 /* ---- GET /v1/clients ---- */
 
 static json_t *datasets_json(const struct client_advert *advert)
@@ -111,9 +118,9 @@ static json_t *datasets_json(const struct client_advert *advert)
 
         for (size_t k = 0; k < dataset->num_labels; k++)
             json_object_set_new(labels, dataset->labels[k].label, json_real(dataset->labels[k].fraction));
-        json_object_set_new(
-            all, dataset->id,
-            json_pack("{s:I, s:o}", "num_items", (json_int_t)dataset->num_items, "label_distribution", labels));
+        json_object_set_new(all, dataset->id,
+                            json_pack("{s:I, s:I, s:o}", "num_items", (json_int_t)dataset->num_items, "num_trainable",
+                                      (json_int_t)dataset->num_trainable, "label_distribution", labels));
     }
     return all;
 }

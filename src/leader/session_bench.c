@@ -44,7 +44,8 @@ size_t session_bench_start(struct session *session)
         struct client_tally *tally;
         struct session_job *job;
 
-        if (client->busy || roster_obstacle(client, bench_dataset(session)))
+        if (client->busy || roster_obstacle(client, bench_dataset(session)) ||
+            roster_trainable(client, bench_dataset(session)) == 0)
             continue;
         tally = session_tally(session, client);
         if (!tally || tally->benchmark_tried || session_bench_figure(session, client))

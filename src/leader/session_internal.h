@@ -131,8 +131,9 @@ struct client_tally {
     int64_t last_round;       /* -1: none */
     int64_t pss_idle_kb, pss_training_kb;
     bool benchmark_tried;
-    bool changed; /* since the state was told */
-    bool kept;    /* the state has its update of the round under way */
+    bool lack_told; /* that it has nothing to train on */
+    bool changed;   /* since the state was told */
+    bool kept;      /* the state has its update of the round under way */
 
     bool has_given; /* to the round under way, and what */
     struct job_figures given;

@@ -61,12 +61,29 @@ static double seconds_per_batch(const struct session *session, const struct rost
     return row && row->num_mini_batches > 0 ? (double)(float)row->time_taken_s / (double)row->num_mini_batches : -1;
 }
 
+/* All its items may be held back for its own validation. */
+static bool has_items(struct session *session, struct roster_client *client, struct client_tally *tally)
+{
+    const struct dataset_advert *dataset = roster_dataset(client, session_dataset(session));
+
+    if (!dataset || dataset->num_trainable > 0)
+        return true;
+    if (client->active && tally && !tally->lack_told) {
+        tally->lack_told = true;
+        log_write(session->env.log, LOG_WARN, "session",
+                  "client is not selected: it has nothing to train on (%lld items, all held back for validation) "
+                  "client=%s",
+                  (long long)dataset->num_items, client->id);
+    }
+    return false;
+}
+
 static void describe(struct session *session, struct roster_client *client, struct flosim_client *out)
 {
     const struct dataset_advert *dataset = roster_dataset(client, session_dataset(session));
-    const struct client_tally *tally = session_tally(session, client);
-    bool has_items = !dataset || dataset->num_items > 0;
-    bool selectable = has_items && !client->busy && !roster_obstacle(client, session_dataset(session));
+    struct client_tally *tally = session_tally(session, client);
+    bool selectable =
+        has_items(session, client, tally) && !client->busy && !roster_obstacle(client, session_dataset(session));
 
     *out = (struct flosim_client){
         .id = client->id,

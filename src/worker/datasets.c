@@ -126,6 +126,15 @@ static struct entry *add_entry(struct datasets *datasets, const char *id)
     return entry;
 }
 
+/* num_items and num_trainable, where num_there items are at hand. What the folder says of their number stands. */
+static void tell_numbers(struct entry *entry, int64_t num_items, size_t num_there)
+{
+    int64_t num_trainable = (int64_t)datasets_split(num_there, entry->held_out_fraction);
+
+    entry->advert.num_items = num_items;
+    entry->advert.num_trainable = num_trainable < num_items ? num_trainable : num_items;
+}
+
 static int add_lent(struct datasets *datasets, const struct worker_host *host, struct error *err)
 {
     struct entry *entry = add_entry(datasets, host->dataset_id);
@@ -134,7 +143,7 @@ static int add_lent(struct datasets *datasets, const struct worker_host *host, s
         return FAIL(err, ERR_MEMORY, "out of memory for data set %s", host->dataset_id);
     entry->lent = *host->train;
     entry->held_out_fraction = host->local_validation_fraction;
-    entry->advert.num_items = (int64_t)host->train->num_items;
+    tell_numbers(entry, (int64_t)host->train->num_items, host->train->num_items);
     entry->advert.details_json = details_json(host->dataset_id, NULL);
     if (!entry->advert.details_json || fill_labels_from_data(&entry->advert, host->train))
         return FAIL(err, ERR_MEMORY, "out of memory for data set %s", host->dataset_id);
@@ -151,7 +160,7 @@ static int describe_folder(struct entry *entry, const struct data_folder *folder
     struct data_view view = whole_view(&folder->dataset);
 
     entry->held_out_fraction = folder->config.local_validation_fraction;
-    entry->advert.num_items = folder->config.metadata.num_items;
+    tell_numbers(entry, folder->config.metadata.num_items, folder->dataset.num_items);
     entry->advert.details_json = details_json(entry->advert.id, &folder->config.dataset_details);
     if (!entry->advert.details_json)
         return ERR_MEMORY;

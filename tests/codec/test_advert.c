@@ -146,6 +146,7 @@ Test(advert, a_full_client_survives_the_round_trip)
     struct dataset_advert dataset = {.id = "part-7",
                                      .details_json = (char[]){"{\"dataset_tags\":[\"IMAGE\"]}"},
                                      .num_items = 600,
+                                     .num_trainable = 570,
                                      .labels = labels,
                                      .num_labels = 2};
     struct model_advert models[2] = {{"LeNet5", "0xab"}, {"MLP", "0xcd"}};
@@ -174,6 +175,8 @@ Test(advert, a_full_client_survives_the_round_trip)
     cr_assert_str_eq(back.endpoint, "[::1]:50051");
     cr_assert_eq(back.cluster_id, 3);
     cr_assert(back.hw.cuda_available && back.speaks_safetensors);
+    cr_assert_eq(back.datasets[0].num_items, 600);
+    cr_assert_eq(back.datasets[0].num_trainable, 570);
     cr_assert_str_eq(back.datasets[0].details_json, dataset.details_json);
     cr_assert_str_eq(back.datasets[0].labels[1].label, "ü");
     cr_assert_float_eq(back.datasets[0].labels[1].fraction, 0.75, 0);
@@ -213,6 +216,7 @@ Test(advert, data_filename_is_not_told)
 
     cr_assert_eq(client_advert_decode(text_span(payload), &advert, NULL), OK);
     cr_assert_str_eq(advert.datasets[0].details_json, "{\"x\":1}");
+    cr_assert_eq(advert.datasets[0].num_trainable, 5); /* nothing is said of it */
     client_advert_fini(&advert);
 }
 
@@ -258,6 +262,7 @@ Test(advert, malformed_client_adverts_are_refused_with_the_place)
         {CLIENT(",\"datasets\":[]"), "datasets"},
         {CLIENT(",\"datasets\":{\"d\":{}}"), "num_items"},
         {CLIENT(",\"datasets\":{\"d\":{\"metadata\":{\"num_items\":-1}}}"), "num_items"},
+        {CLIENT(",\"datasets\":{\"d\":{\"metadata\":{\"num_items\":1,\"num_trainable\":2}}}"), "num_trainable"},
         {CLIENT(",\"datasets\":{\"d\":{\"metadata\":{\"num_items\":1,\"label_distribution\":{\"0\":\"x\"}}}}"), "'0'"},
         {CLIENT(",\"datasets\":{\"d\":{\"metadata\":{\"num_items\":1,\"label_distribution\":{\"0\":-1}}}}"), "'0'"},
         {CLIENT(",\"models\":{\"m\":3}"), "'m'"},

@@ -364,7 +364,8 @@ struct link_factory memory_link_factory(struct memory_net *net)
 
 void memory_client_advertise(struct memory_net *net, struct memory_client *client, struct roster *roster)
 {
-    struct dataset_advert dataset = {.id = "digits", .num_items = client->num_samples};
+    struct dataset_advert dataset = {
+        .id = "digits", .num_items = client->num_samples, .num_trainable = client->num_samples - client->num_held_back};
     struct client_advert advert = {.timestamp = 1, .datasets = &dataset, .num_datasets = 1, .speaks_safetensors = true};
     char details[] = "{}";
     char *text;

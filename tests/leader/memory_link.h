@@ -24,8 +24,9 @@ struct memory_client {
     char id[64], endpoint[64];
     enum behaviour behaviour;
     int64_t num_samples;
-    uint64_t delay_ns; /* before it answers a training */
-    float bench_s;     /* what its benchmark takes; 0: 0.5 */
+    int64_t num_held_back; /* of them */
+    uint64_t delay_ns;     /* before it answers a training */
+    float bench_s;         /* what its benchmark takes; 0: 0.5 */
     /* What it was asked for. */
     int echoes, files, benchmarks, trainings, validations, aborts, last_round;
     uint64_t last_seed;

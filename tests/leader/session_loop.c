@@ -100,6 +100,26 @@ static void refused_is_as_if_failed(void)
     world_fini(&b);
 }
 
+/* One whose items are all held back for validation is neither benchmarked nor selected. */
+static void who_has_nothing_to_train_on_is_not_asked(void)
+{
+    struct wish wish = plain;
+    struct world world;
+
+    wish.fraction = "1";
+    wish.skip_benchmark = "false";
+    wish.rounds = 3;
+    world_init(&world, 4);
+    world.clients[1].num_samples = world.clients[1].num_held_back = 1;
+    world.clients[2].num_held_back = world.clients[2].num_samples - 1;
+    run(&world, &wish, false);
+    CHECK(world.status == SESSION_FINISHED);
+    CHECK(world.ledger.sent == 9 && world.ledger.merged == 9);
+    CHECK(world.clients[1].trainings == 0 && world.clients[1].benchmarks == 0 && world.clients[1].echoes > 0);
+    CHECK(world.clients[2].trainings == 3 && world.clients[2].benchmarks == 1);
+    world_fini(&world);
+}
+
 static void hung_client_costs_its_deadline(void)
 {
     struct wish wish = plain;
@@ -696,6 +716,7 @@ int main(void)
     order_of_answers_does_not_matter();
     bad_clients_do_not_stop_it();
     refused_is_as_if_failed();
+    who_has_nothing_to_train_on_is_not_asked();
     hung_client_costs_its_deadline();
     lost_rounds_are_bounded();
     over_selection_takes_the_first();

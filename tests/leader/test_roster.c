@@ -132,6 +132,8 @@ Test(roster, an_advert_makes_active_and_is_echoed)
     cr_assert_null(roster_obstacle(client, "digits"));
     cr_assert(strstr(roster_obstacle(client, "letters"), "data set"));
     cr_assert_eq(roster_dataset(client, "digits")->num_items, 10);
+    cr_assert_eq(roster_trainable(client, "digits"), 10);
+    cr_assert_eq(roster_trainable(client, "letters"), 0);
     tear_down(&fixture);
 }
 
@@ -334,7 +336,7 @@ Test(roster, forgets_who_has_long_been_silent)
 
 static void advertise_labels(struct fixture *fixture, const char *id, size_t num_labels)
 {
-    struct dataset_advert dataset = {.id = "digits", .num_items = 10, .num_labels = num_labels};
+    struct dataset_advert dataset = {.id = "digits", .num_items = 10, .num_trainable = 10, .num_labels = num_labels};
     struct client_advert advert = {.timestamp = 1, .datasets = &dataset, .num_datasets = 1, .speaks_safetensors = true};
     char details[] = "{}", *text;
 

@@ -6,7 +6,7 @@ import io
 import os
 import subprocess
 
-from harness import FLOSIM, SRCDIR, Run, main, require
+from harness import BASE, FLOSIM, SRCDIR, Run, main, require
 
 SCENARIO = os.path.join(SRCDIR, "tests", "scenarios", "selections.yaml")
 CLIENTS = 12
@@ -113,5 +113,15 @@ def reliable_fedavg_replaces_the_dead():
         require(int(row["merged"]) == 5, f"of ten clients left the round needs five updates: {row}")
 
 
+def who_has_nothing_to_train_on_is_not_selected():
+    """The only item of some clients is held back for validation: they are no clients of this session, and that is said once."""
+    with Run(BASE, "--set", "data.scheme=quantity", "--set", "data.skew=3", "--set", "data.samples_per_client=10",
+             "--set", "expect=[rounds == 4, lost_rounds == 0, clients_failed == 0]") as run:
+        run.expect_exit(0)
+        require([(row["selected"], row["merged"]) for row in rounds_of(run)] == [("3", "3")] * 4, run.file("rounds.csv"))
+        log = run.file("logs/leader.log").decode()
+        require(log.count("it has nothing to train on (1 items") == 3, log)
+
+
 main([every_selection_is_here, *map(synchronous, SYNCHRONOUS), *map(asynchronous, ASYNCHRONOUS), tifl_ends_without_credits,
-      latency_needs_a_benchmark, reliable_fedavg_replaces_the_dead])
+      latency_needs_a_benchmark, reliable_fedavg_replaces_the_dead, who_has_nothing_to_train_on_is_not_selected])

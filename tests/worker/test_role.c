@@ -77,6 +77,7 @@ Test(role, is_found_beats_and_leaves, .timeout = 120)
     cr_assert_eq(advert.num_datasets, 1);
     cr_assert_str_eq(advert.datasets[0].id, "squares");
     cr_assert_eq(advert.datasets[0].num_items, 100);
+    cr_assert_eq(advert.datasets[0].num_trainable, 95); /* the rest is held back, unless the folder says otherwise */
     cr_assert_eq(advert.datasets[0].num_labels, 10);
     cr_assert_float_eq(advert.datasets[0].labels[3].fraction, 0.1, 1e-6);
     cr_assert_null(strstr(payload, "data_filename"));
