@@ -74,10 +74,12 @@ static json_t *labels_object(const struct dataset_advert *dataset)
 static json_t *dataset_object(const struct dataset_advert *dataset)
 {
     json_t *details = dataset->details_json ? json_loads(dataset->details_json, 0, NULL) : json_object();
+    json_t *metadata = json_pack("{s:o, s:I}", "label_distribution", labels_object(dataset), "num_items",
+                                 (json_int_t)dataset->num_items);
 
-    return json_pack("{s:o, s:{s:o, s:I, s:I}}", "dataset_details", details, "metadata", "label_distribution",
-                     labels_object(dataset), "num_items", (json_int_t)dataset->num_items, "num_trainable",
-                     (json_int_t)dataset->num_trainable);
+    if (metadata && dataset->num_trainable != dataset->num_items)
+        json_object_set_new(metadata, "num_trainable", json_integer((json_int_t)dataset->num_trainable));
+    return json_pack("{s:o, s:o}", "dataset_details", details, "metadata", metadata);
 }
 
 static json_t *bench_object(const struct bench_advert *bench)
