@@ -121,7 +121,7 @@ static const struct param state_rows[] = {
     {.name = "state_db", .type = PARAM_INT, .offset = STATE(state_db), .fallback = "0", .min = 0, .max = 1e6,
      .flags = PARAM_OURS, .help = "Number of the Redis database."},
     {.name = "state_fallback", .type = PARAM_STRING, .offset = STATE(state_fallback), .flags = PARAM_OURS,
-     .help = "`inmemory`: go on in memory where Redis cannot be reached at the start; absent: refuse to start."},
+     .help = "`inmemory`: go on in memory where Redis cannot be reached or written at the start; absent: refuse to start."},
 };
 const struct param_table state_config_table = TABLE("state", NULL, state_rows, struct state_config);
 

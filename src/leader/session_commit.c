@@ -12,16 +12,23 @@
 static void note_durability(struct session *session, const struct finished_round *round)
 {
     bool outage = !round->ticket.durable && state_is_durable(session->env.state);
+    struct state_health health;
 
     if (outage == session->outage)
         return;
     session->outage = outage;
-    session_emit(session, outage ? "state_outage" : "state_recovered",
-                 json_pack("{s:I}", "round", (json_int_t)round->number));
-    log_write(session->env.log, LOG_WARN, "session",
-              outage ? "the state store does not answer: the session goes on in memory, and what the store lacks is "
-                       "written when it is back round=%lld"
-                     : "the state store has everything again round=%lld",
+    state_health(session->env.state, &health);
+    if (!outage) {
+        session_emit(session, "state_recovered", json_pack("{s:I}", "round", (json_int_t)round->number));
+        log_write(session->env.log, LOG_WARN, "session", "the state store has everything again round=%lld",
+                  (long long)round->number);
+        return;
+    }
+    session_emit(session, "state_outage",
+                 json_pack("{s:I, s:s, s:b}", "round", (json_int_t)round->number, "reason", health.reason, "final",
+                           health.refused));
+    log_write(session->env.log, LOG_WARN, "session", "the session goes on in memory: %s; %s round=%lld", health.reason,
+              health.refused ? "nothing more is written" : "what the store lacks is written when it is back",
               (long long)round->number);
 }
 

@@ -103,13 +103,7 @@ static int by_id(const void *a, const void *b)
     return strcmp(((const struct listed *)a)->id, ((const struct listed *)b)->id);
 }
 
-static int count_bytes(void *context, const char *key, struct blob *value)
-{
-    *(size_t *)context += strlen(key) + blob_size(value);
-    return OK;
-}
-
-/* What of a session is small is read; the weights are not, but where memory has them. */
+/* What of a session is small is read; the weights are not. */
 static void read_text(struct state *state, struct backend *backend, const char *id, const char *key, char *text,
                       size_t size)
 {
@@ -147,18 +141,6 @@ static const char *unquoted(char *text)
     return text + 1;
 }
 
-static size_t bytes_of(struct state *state, struct backend *backend, const char *id)
-{
-    pthread_mutex_t *lock = backend == state->memory ? &state->mutex : &state->io;
-    size_t bytes = 0;
-
-    pthread_mutex_lock(lock);
-    for (int store = STORE_TRAINING_SESSION; store < NUM_STORES; store++)
-        backend->ops->each(backend->priv, (enum store_name)store, id, count_bytes, &bytes, NULL);
-    pthread_mutex_unlock(lock);
-    return bytes;
-}
-
 static int show(struct state *state, const struct listed *listed,
                 int (*visit)(void *context, const struct state_session *session), void *context)
 {
@@ -174,8 +156,23 @@ static int show(struct state *state, const struct listed *listed,
     read_text(state, backend, listed->id, "round", round, sizeof round);
     session.status = unquoted(status);
     read_round(round, &session);
-    session.bytes = bytes_of(state, backend, listed->id);
     return visit(context, &session);
+}
+
+static int list_of_store(struct state *state, struct listing *listing, struct error *err)
+{
+    int status = store_lock(state, err);
+
+    if (status != OK)
+        return status;
+    status = state->backend->ops->sessions(state->backend->priv, note, listing, err);
+    if (status == ERR_UNAVAILABLE) {
+        status = store_reconnect(state, err);
+        if (status == OK)
+            status = state->backend->ops->sessions(state->backend->priv, note, listing, err);
+    }
+    store_unlock(state);
+    return status;
 }
 
 static int list(struct state *state, struct listing *listing, struct error *err)
@@ -185,11 +182,8 @@ static int list(struct state *state, struct listing *listing, struct error *err)
     pthread_mutex_lock(&state->mutex);
     status = state->memory->ops->sessions(state->memory->priv, note, listing, err);
     pthread_mutex_unlock(&state->mutex);
-    if (status == OK && state->backend) {
-        pthread_mutex_lock(&state->io);
-        status = state->backend->ops->sessions(state->backend->priv, note, listing, err);
-        pthread_mutex_unlock(&state->io);
-    }
+    if (status == OK && state->backend)
+        status = list_of_store(state, listing, err);
     return status == ERR_MEMORY ? FAIL(err, status, "no memory for the list of sessions") : status;
 }
 

@@ -1,5 +1,6 @@
 #include "state/state_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,6 +68,13 @@ static int go_on_in_memory(struct state *state, struct error *why)
               "%s; going on in memory alone as state_fallback says: what this leader does will not survive it",
               why->message);
     return OK;
+}
+
+/* Nobody has committed yet. */
+static int fall_back(struct state *state, struct error *why)
+{
+    writer_stop(state);
+    return go_on_in_memory(state, why);
 }
 
 static int open_backend(struct state *state, const struct state_options *options, struct error *err)
@@ -143,7 +151,7 @@ void state_close(struct state *state)
     free(state);
 }
 
-int state_take_term(struct state *state, uint64_t at_least, uint64_t *term, struct error *err)
+static int take_term(struct state *state, uint64_t at_least, uint64_t *term, struct error *err)
 {
     struct backend *backend = state->backend ? state->backend : state->memory;
     int status;
@@ -151,8 +159,23 @@ int state_take_term(struct state *state, uint64_t at_least, uint64_t *term, stru
     pthread_mutex_lock(&state->io);
     status = backend->ops->take_term(backend->priv, state->cluster, at_least, term, err);
     pthread_mutex_unlock(&state->io);
-    if (status != OK)
+    return status;
+}
+
+int state_take_term(struct state *state, uint64_t at_least, uint64_t *term, struct error *err)
+{
+    struct error why = ERROR_INIT;
+    int status = take_term(state, at_least, term, &why);
+
+    if (status == ERR_UNAVAILABLE && state->fallback) {
+        fall_back(state, &why);
+        status = take_term(state, at_least, term, &why);
+    }
+    if (status != OK) {
+        if (err)
+            *err = why;
         return state_error(err, ERR_SETUP);
+    }
     pthread_mutex_lock(&state->mutex);
     state->term = *term;
     pthread_mutex_unlock(&state->mutex);
@@ -248,7 +271,7 @@ void state_commit(struct state *state, struct state_batch *batch, struct state_t
     state->commits++;
     if (status == OK && state->replaced)
         status = ERR_PRECONDITION;
-    if (status == OK && state->backend) {
+    if (status == OK && state->backend && !state->refused) {
         if (!queue(state, batch))
             status = ERR_MEMORY;
         else
@@ -278,6 +301,64 @@ int state_drop(struct state *state, const char *session_id, struct error *err)
     return status;
 }
 
+int store_lock(struct state *state, struct error *err)
+{
+    int status = OK;
+
+    pthread_mutex_lock(&state->mutex);
+    if (state->outage)
+        status = FAIL(err, ERR_UNAVAILABLE, "the store is away (%s)", state->reason);
+    pthread_mutex_unlock(&state->mutex);
+    if (status == OK)
+        pthread_mutex_lock(&state->io);
+    return status;
+}
+
+void store_unlock(struct state *state)
+{
+    pthread_mutex_unlock(&state->io);
+}
+
+int store_reconnect(struct state *state, struct error *err)
+{
+    bool complete = false;
+    int status = state->backend->ops->reopen(state->backend->priv, &complete, err);
+
+    if (status != OK || complete)
+        return status;
+    pthread_mutex_lock(&state->mutex);
+    state->incomplete = true;
+    pthread_mutex_unlock(&state->mutex);
+    return OK;
+}
+
+static int read_session(struct state *state, const char *id, struct state_batch *batch, struct error *err)
+{
+    int status = OK;
+
+    for (int store = STORE_TRAINING_SESSION; status == OK && store < NUM_STORES; store++)
+        status = state_batch_clear(batch, (enum store_name)store, id, err);
+    for (int store = STORE_TRAINING_SESSION; status == OK && store < NUM_STORES; store++)
+        status = read_store(state, (enum store_name)store, id, batch, err);
+    return status;
+}
+
+static int read_from_store(struct state *state, const char *id, struct state_batch *batch, struct error *err)
+{
+    int status = store_lock(state, err);
+
+    if (status != OK)
+        return status;
+    status = read_session(state, id, batch, err);
+    if (status == ERR_UNAVAILABLE) {
+        status = store_reconnect(state, err);
+        if (status == OK)
+            status = read_session(state, id, batch, err);
+    }
+    store_unlock(state);
+    return status;
+}
+
 int state_load(struct state *state, const char *session_id, struct error *err)
 {
     struct state_batch *batch;
@@ -291,11 +372,8 @@ int state_load(struct state *state, const char *session_id, struct error *err)
     batch = state_batch_new();
     if (!batch)
         return FAIL(err, ERR_MEMORY, "no memory to load session %s", session_id);
-    pthread_mutex_lock(&state->io);
-    for (int store = STORE_TRAINING_SESSION; status == OK && store < NUM_STORES; store++)
-        status = read_store(state, (enum store_name)store, session_id, batch, err);
-    pthread_mutex_unlock(&state->io);
-    if (status == OK && !state_batch_group(batch, STORE_TRAINING_SESSION, session_id))
+    status = read_from_store(state, session_id, batch, err);
+    if (status == OK && state_batch_group(batch, STORE_TRAINING_SESSION, session_id)->changes.n == 0)
         status = FAIL(err, ERR_NOT_FOUND, "there is no session %s in the state", session_id);
     if (status == OK)
         status = put_in_memory(state, batch, err);
@@ -309,9 +387,12 @@ void state_health(struct state *state, struct state_health *out)
     *out = (struct state_health){.durable = state->backend != NULL,
                                  .outage = state->outage,
                                  .replaced = state->replaced,
+                                 .refused = state->refused,
                                  .backlog_bytes = state_batch_bytes(state->pending) + state->inflight_bytes,
                                  .commits = state->commits,
                                  .transactions = state->transactions,
                                  .outages = state->outages};
+    if (state->outage || state->refused)
+        snprintf(out->reason, sizeof out->reason, "%s", state->reason);
     pthread_mutex_unlock(&state->mutex);
 }

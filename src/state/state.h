@@ -5,7 +5,9 @@
  *
  * While the store cannot be reached the leader goes on: tickets are answered at once with durable = false, and what the
  * store lacks is kept, only the newest value of each key, so that the backlog is never larger than the state. It is
- * written as one transaction when the store is back; a store that came back empty or older gets everything again. */
+ * written as one transaction when the store is back; a store that came back empty or older gets everything again that
+ * memory holds. A store that refuses what is written to it for a reason that will not pass is written to no more; the
+ * leader goes on in memory. */
 #ifndef FLOSIM_STATE_STATE_H
 #define FLOSIM_STATE_STATE_H
 
@@ -15,15 +17,18 @@
 
 struct state;
 
+enum { STATE_REASON_MAX = 640 };
+
 struct state_options {
     const struct store_ops *kind; /* store_kind_find(name) */
     struct store_options store;
-    bool fallback;         /* to memory alone where the store cannot be reached at the start (a warning tells) */
+    bool fallback;         /* to memory alone where the store cannot be reached or written at the start; a warning
+                              tells. Not where a person has to mend something: a wrong password, another program there */
     const char *cluster;   /* whose client_info and term it is; copied */
     const struct log *log; /* may be NULL; borrowed */
     int close_ms;          /* how long state_close tries to write what is pending; 0: 5,000 */
     struct {               /* each may be NULL; on the writer's thread */
-        void (*outage)(void *context, const char *reason);
+        void (*outage)(void *context, const char *reason); /* also where writing has ended for good */
         void (*recovered)(void *context, double outage_s, size_t bytes_written, bool everything);
         void (*replaced)(void *context,
                          const char *reason); /* a leader with a higher term: nothing is written any more */
@@ -62,7 +67,8 @@ struct state_ticket {
 void state_commit(struct state *state, struct state_batch *batch, struct state_ticket *ticket);
 
 /* Brings a session's four stores from the durable store to memory. OK at once where memory has the session;
- * ERR_NOT_FOUND: there is no such session. Blocks. */
+ * ERR_NOT_FOUND: there is no such session. Blocks, behind a transaction that is under way, too; during an outage
+ * ERR_UNAVAILABLE at once. A connection that has died unnoticed is made once anew. */
 int state_load(struct state *state, const char *session_id, struct error *err);
 
 /* Forgets a session, in memory and in the store (with the next transaction). */
@@ -73,11 +79,10 @@ struct state_session {
     const char *status;   /* of `status`: running, finished, failed, stopped; "" where it has none */
     int64_t round;        /* finished rounds */
     uint64_t leader_term; /* who wrote them */
-    size_t bytes;
-    double time; /* of the last write, seconds since 1970; 0: unknown */
+    double time;          /* of the last write, seconds since 1970; 0: unknown */
 };
 
-/* Every session in memory and in the store, by id. Blocks. */
+/* Every session in memory and in the store, by id. Blocks as state_load does. */
 int state_sessions(struct state *state, int (*visit)(void *context, const struct state_session *session), void *context,
                    struct error *err);
 
@@ -98,7 +103,9 @@ void state_snapshot_free(struct state_snapshot *snapshot); /* NULL is legal; any
 
 struct state_health {
     bool durable, outage, replaced;
-    size_t backlog_bytes; /* what the store lacks */
+    bool refused;                  /* the store refuses what is written to it: nothing is written any more */
+    char reason[STATE_REASON_MAX]; /* of the outage or the refusal; "" */
+    size_t backlog_bytes;          /* what the store lacks */
     uint64_t commits, transactions, outages;
 };
 

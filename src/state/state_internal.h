@@ -20,7 +20,9 @@ struct state {
     struct backend *memory;
     struct state_batch *pending;                  /* committed, not yet with the store; NULL: nothing */
     struct state_ticket *tickets, **tickets_tail; /* of pending */
-    bool outage, replaced, closing;
+    bool outage, replaced, refused, closing;
+    bool incomplete;               /* a reader has connected anew and found that the store had lost data */
+    char reason[STATE_REASON_MAX]; /* of the outage, or why nothing is written any more */
     uint64_t term, commits, transactions, outages;
     size_t inflight_bytes;
     struct timespec close_by;
@@ -30,6 +32,12 @@ struct state {
     pthread_t writer;
     bool writing;
 };
+
+/* state.c: the backend for a read. ERR_UNAVAILABLE at once during an outage: the writer's attempts take seconds. */
+int store_lock(struct state *state, struct error *err);
+void store_unlock(struct state *state);
+/* A read found the connection dead, as it is after hours without a write: once anew. Between the two. */
+int store_reconnect(struct state *state, struct error *err);
 
 /* writer.c */
 int writer_start(struct state *state, struct error *err);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "util/error.h"
+#include "util/log.h"
 #include "util/probe.h"
 #include "util/span.h"
 
@@ -42,12 +43,16 @@ struct store_options { /* borrowed until open returns, except `probes` */
     const char *username, *password; /* may be NULL */
     int64_t db;
     int timeout_ms;        /* without progress; 0: 5,000 */
+    int loading_ms;        /* how long `open` waits for a store that still reads its data; 0: 60,000 */
+    const struct log *log; /* may be NULL; tells of that waiting */
     size_t chunk_bytes;    /* a larger value is split; 0: 64 MiB */
     struct probes *probes; /* may be NULL: state.committing is met when half of a batch is sent */
 };
 
 /* Errors: ERR_UNAVAILABLE where the store could not be asked or cannot take anything for now (the caller may try again
- * with `reopen`), ERR_PRECONDITION where a leader with a higher term has taken over, ERR_CORRUPT, ERR_MEMORY. */
+ * with `reopen`), ERR_SETUP where a person has to change something first (a password, a right; trying again helps
+ * afterwards), ERR_PRECONDITION where a leader with a higher term has taken over, ERR_CORRUPT where what the store
+ * holds or says makes no sense (trying again will not help), ERR_MEMORY. */
 struct store_ops {
     const char *name;    /* as in state.state_location */
     bool outlives;       /* the process: what it holds is durable */

@@ -65,6 +65,7 @@ static void outage_begins(struct state *state, struct state_batch **inflight, st
     state->inflight_bytes = 0;
     state->outage = true;
     state->outages++;
+    snprintf(state->reason, sizeof state->reason, "%s", reason);
     more = take_tickets(state);
     bytes = state_batch_bytes(state->pending);
     pthread_mutex_unlock(&state->mutex);
@@ -186,7 +187,20 @@ static void remind(struct state *state, struct timespec *last, const char *reaso
               (double)health.backlog_bytes / 1e6);
 }
 
-/* Until the store is back and has what it lacked. OK; ERR_PRECONDITION; ERR_CANCELLED: closing time is over. */
+/* Trying again will not help. */
+static bool is_final(int status)
+{
+    return status == ERR_PRECONDITION || status == ERR_CORRUPT;
+}
+
+static void note_reason(struct state *state, const char *reason)
+{
+    pthread_mutex_lock(&state->mutex);
+    snprintf(state->reason, sizeof state->reason, "%s", reason);
+    pthread_mutex_unlock(&state->mutex);
+}
+
+/* Until the store is back and has what it lacked. OK; ERR_CANCELLED: closing time is over; or what is final. */
 static int wait_for_store(struct state *state, struct error *err)
 {
     struct timespec began = sync_deadline_in_ms(0), last = began;
@@ -201,16 +215,22 @@ static int wait_for_store(struct state *state, struct error *err)
         if (!go_on)
             return ERR_CANCELLED;
         status = try_again(state, &everything, &bytes, err);
-        if (status == OK || status == ERR_PRECONDITION)
+        if (status == OK || is_final(status))
             break;
+        note_reason(state, err->message);
         remind(state, &last, err->message);
         pause_ms = pause_ms * 2 < LAST_PAUSE_MS ? pause_ms * 2 : LAST_PAUSE_MS;
     }
     if (status != OK)
         return status;
     log_write(state->log, LOG_WARN, "state", "the store is back after %.1f s; %s written (%.1f MB)",
-              seconds_since(&began), everything ? "it had lost data: everything was" : "what it lacked was",
+              seconds_since(&began),
+              everything ? "it had lost data: everything that this leader holds was" : "what it lacked was",
               (double)bytes / 1e6);
+    if (everything)
+        log_write(state->log, LOG_WARN, "state",
+                  "sessions that only the store had are lost where it has lost them: this leader holds those that ran "
+                  "or were restored under it");
     if (state->told.tell.recovered)
         state->told.tell.recovered(state->told.tell.context, seconds_since(&began), bytes, everything);
     return OK;
@@ -236,6 +256,30 @@ static void replaced(struct state *state, struct state_ticket *tickets, const ch
     tickets_answer(more, ERR_PRECONDITION, false);
 }
 
+/* Nothing that is kept for the store has an end any more; its last good transaction stays. */
+static void refused(struct state *state, struct state_ticket *tickets, const char *reason)
+{
+    struct state_ticket *more;
+
+    pthread_mutex_lock(&state->mutex);
+    state->refused = true;
+    state->outage = false;
+    snprintf(state->reason, sizeof state->reason, "%s", reason);
+    state_batch_free(state->pending);
+    state->pending = NULL;
+    state->inflight_bytes = 0;
+    more = take_tickets(state);
+    pthread_mutex_unlock(&state->mutex);
+    log_write(state->log, LOG_WARN, "state",
+              "the store refuses what is written to it (%s): nothing is written to it any more; the leader goes on in "
+              "memory, and what it does from now on will not survive it. Mend the store and restart the leader",
+              reason);
+    if (state->told.tell.outage)
+        state->told.tell.outage(state->told.tell.context, reason);
+    tickets_answer(tickets, OK, false);
+    tickets_answer(more, OK, false);
+}
+
 /* false: nothing more comes. Fills what is to be sent. */
 static bool next_batch(struct state *state, struct state_batch **batch, struct state_ticket **tickets)
 {
@@ -255,12 +299,25 @@ static bool next_batch(struct state *state, struct state_batch **batch, struct s
     return found;
 }
 
+static bool take_incomplete(struct state *state)
+{
+    bool incomplete;
+
+    pthread_mutex_lock(&state->mutex);
+    incomplete = state->incomplete;
+    state->incomplete = false;
+    pthread_mutex_unlock(&state->mutex);
+    return incomplete;
+}
+
 static int send_batch(struct state *state, const struct state_batch *batch, struct error *err)
 {
     int64_t round = batch->round;
     int status;
 
     PROBE(state->probes, "state.before-commit", round);
+    if (take_incomplete(state))
+        return FAIL(err, ERR_UNAVAILABLE, "it has lost data");
     pthread_mutex_lock(&state->io);
     status = state->backend->ops->putall(state->backend->priv, batch, err);
     pthread_mutex_unlock(&state->io);
@@ -290,7 +347,7 @@ static void *run_writer(void *argument)
         if (status == OK) {
             sent(state);
             tickets_answer(tickets, OK, true);
-        } else if (status != ERR_PRECONDITION) {
+        } else if (!is_final(status)) {
             outage_begins(state, &batch, tickets, err.message);
             tickets = NULL;
             status = wait_for_store(state, &err);
@@ -299,6 +356,8 @@ static void *run_writer(void *argument)
         batch = NULL;
         if (status == ERR_PRECONDITION)
             replaced(state, tickets, err.message);
+        else if (status == ERR_CORRUPT)
+            refused(state, tickets, err.message);
         if (status != OK)
             break;
     }

@@ -34,7 +34,8 @@ enum { NAME_MAX_BYTES = 400, FIELD_MAX = STORE_KEY_MAX + 32 };
 
 int redis_connect(struct redis *self, struct error *err); /* anew, logs in and selects the database */
 void redis_disconnect(struct redis *self);
-int redis_lost(struct redis *self, const char *why, struct error *err); /* disconnects; ERR_UNAVAILABLE */
+int redis_lost(struct redis *self, int status, const char *why, struct error *err); /* disconnects; the status */
+int redis_is_loading(struct redis *self, bool *loading, struct error *err);
 
 /* Commands are collected and counted in `awaited`. A command of texts; the last argument is NULL. */
 int redis_command(struct redis *self, struct error *err, ...);
@@ -47,7 +48,9 @@ int redis_flush(struct redis *self, struct error *err);
 int redis_reply(struct redis *self, redisReply **out, struct error *err);
 /* Sends what is collected and takes the last reply (`out` may be NULL); an error reply is an error. */
 int redis_ask(struct redis *self, redisReply **out, struct error *err);
-int redis_refused(struct redis *self, const redisReply *reply, struct error *err); /* by an error reply */
+
+/* redis_refusal.c: what an error reply means; disconnects. */
+int redis_refused(struct redis *self, const char *reply, struct error *err);
 
 /* ---- redis_read.c ---- */
 

@@ -22,13 +22,13 @@ void redis_disconnect(struct redis *self)
     table_clear(&self->known);
 }
 
-int redis_lost(struct redis *self, const char *why, struct error *err)
+int redis_lost(struct redis *self, int status, const char *why, struct error *err)
 {
-    char text[256];
+    char text[500];
 
-    snprintf(text, sizeof text, "%s", why);
+    snprintf(text, sizeof text, "%s", why); /* it may lie in the connection */
     redis_disconnect(self);
-    return FAIL(err, ERR_UNAVAILABLE, "Redis at %s:%d: %s", self->host, self->port, text);
+    return FAIL(err, status, "Redis at %s:%d: %s", self->host, self->port, text);
 }
 
 /* A write error of hiredis' own would raise SIGPIPE; and every write is a place to crash at. */
@@ -42,7 +42,8 @@ static int write_whole(struct redis *self, const char *data, size_t size, struct
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return redis_lost(self, errno == EAGAIN ? "it takes nothing any more" : strerror(errno), err);
+            return redis_lost(self, ERR_UNAVAILABLE, errno == EAGAIN ? "it takes nothing any more" : strerror(errno),
+                              err);
         data += n;
         size -= (size_t)n;
     }
@@ -131,21 +132,13 @@ int redis_reply(struct redis *self, redisReply **out, struct error *err)
         return OK;
     }
     if (self->connection->err == REDIS_ERR_PROTOCOL)
-        return redis_lost(self, "what listens there does not speak Redis", err);
+        return redis_lost(self, ERR_SETUP, "what listens there does not speak Redis", err);
     if (self->connection->err == REDIS_ERR_IO && errno == EAGAIN)
         snprintf(why, sizeof why, "no answer for %.1f s",
                  (double)self->timeout.tv_sec + 1e-6 * (double)self->timeout.tv_usec);
     else
         snprintf(why, sizeof why, "%s", self->connection->errstr);
-    return redis_lost(self, why, err);
-}
-
-int redis_refused(struct redis *self, const redisReply *reply, struct error *err)
-{
-    char text[300];
-
-    snprintf(text, sizeof text, "%s", reply->str);
-    return redis_lost(self, text, err); /* the connection may be in the middle of a transaction */
+    return redis_lost(self, ERR_UNAVAILABLE, why, err);
 }
 
 /* Sends one command that stands in the buffer; an error reply is an error. */
@@ -161,7 +154,7 @@ int redis_ask(struct redis *self, redisReply **out, struct error *err)
         reply = NULL;
         status = redis_reply(self, &reply, err);
         if (status == OK && reply->type == REDIS_REPLY_ERROR)
-            status = redis_refused(self, reply, err);
+            status = redis_refused(self, reply->str, err);
     }
     if (status == OK && out)
         *out = reply;
@@ -179,21 +172,12 @@ static int log_in(struct redis *self, struct error *err)
         status = redis_command(self, err, "AUTH", self->username, self->password, NULL);
     else if (self->password)
         status = redis_command(self, err, "AUTH", self->password, NULL);
-    if (status == OK && self->password && redis_ask(self, NULL, err) != OK) {
-        bool wrong = err && (strstr(err->message, "WRONGPASS") || strstr(err->message, "ERR AUTH"));
-
-        return error_context(err, ERR_UNAVAILABLE, "%s",
-                             wrong ? "wrong state_username or state_password_file" : "cannot log in");
-    }
+    if (status == OK && self->password)
+        status = redis_ask(self, NULL, err);
     snprintf(db, sizeof db, "%" PRId64, self->db);
     if (status == OK)
         status = redis_command(self, err, "SELECT", db, NULL);
-    if (status == OK && redis_ask(self, NULL, err) != OK) {
-        if (err && strstr(err->message, "NOAUTH"))
-            return error_context(err, ERR_UNAVAILABLE, "it wants a password: set state.state_password_file");
-        return error_context(err, ERR_UNAVAILABLE, "database %s (state.state_db)", db);
-    }
-    return status;
+    return status == OK ? redis_ask(self, NULL, err) : status;
 }
 
 int redis_connect(struct redis *self, struct error *err)
@@ -203,8 +187,22 @@ int redis_connect(struct redis *self, struct error *err)
     if (!self->connection)
         return FAIL(err, ERR_MEMORY, "no memory for a connection to Redis");
     if (self->connection->err)
-        return redis_lost(self, self->connection->errstr, err);
+        return redis_lost(self, ERR_UNAVAILABLE, self->connection->errstr, err);
     redisSetTimeout(self->connection, self->timeout);
     redisEnableKeepAlive(self->connection);
     return log_in(self, err);
+}
+
+int redis_is_loading(struct redis *self, bool *loading, struct error *err)
+{
+    redisReply *reply = NULL;
+    int status = redis_command(self, err, "PING", NULL);
+
+    if (status == OK)
+        status = redis_flush(self, err);
+    if (status == OK)
+        status = redis_reply(self, &reply, err);
+    *loading = status == OK && reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "LOADING", 7) == 0;
+    freeReplyObject(reply);
+    return status;
 }

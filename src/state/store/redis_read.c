@@ -136,7 +136,7 @@ static int visit_window(struct redis *self, const char *hash, redisReply **keys,
         struct blob *value = NULL;
 
         if (replies[i]->type == REDIS_REPLY_ERROR)
-            status = redis_refused(self, replies[i], err);
+            status = redis_refused(self, replies[i]->str, err);
         else
             status = value_of(self, replies[i], hash, keys[i]->str, &value, err);
         if (status == OK)

@@ -70,7 +70,7 @@ static int read_exec(struct redis *self, bool *done, struct error *err)
             snprintf(why, sizeof why, "%s", reply->element[i]->str);
     *done = status == OK && reply->type == REDIS_REPLY_ARRAY;
     freeReplyObject(reply);
-    return status == OK && *why ? redis_lost(self, why, err) : status;
+    return status == OK && *why ? redis_refused(self, why, err) : status;
 }
 
 static int read_watch(struct redis *self, bool done, struct error *err)
@@ -84,7 +84,8 @@ static int read_watch(struct redis *self, bool done, struct error *err)
         return done ? OK : status; /* it is there; the next one will see */
     if (term > self->term)
         return redis_replaced(term, self->term, err);
-    return done ? OK : redis_lost(self, "somebody else changed the leader's record; trying again", err);
+    return done ? OK
+                : redis_lost(self, ERR_UNAVAILABLE, "somebody else changed the leader's record; trying again", err);
 }
 
 int redis_putall(void *priv, const struct state_batch *batch, struct error *err)
