@@ -107,6 +107,8 @@ static void update(struct simulation *s, const json_t *fields)
 
     atomic_fetch_add(&leader->answered, 1);
     atomic_fetch_add(&leader->updates_merged, 1);
+    atomic_fetch_add(&leader->bytes_up, (uint64_t)integer(fields, "bytes_up"));
+    atomic_fetch_add(&leader->bytes_down, (uint64_t)integer(fields, "bytes_down"));
     if (client)
         note_merge(s, client, fields);
     if (client && pss_kb > atomic_load(&client->pss_training_kb))

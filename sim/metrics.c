@@ -7,34 +7,36 @@
 
 // clang-format off
 const struct metric metric_table[] = {
-    {"rounds",          "",    PARAM_DOUBLE,   0, AT(rounds),          "Rounds that produced a new global model."},
-    {"lost_rounds",     "",    PARAM_DOUBLE,   0, AT(lost_rounds),     "Rounds asked for that produced no new model."},
-    {"doubled_updates", "",    PARAM_DOUBLE,   0, AT(doubled_updates), "Updates that were merged although they were in the model already, by the same leader or by the one before it."},
-    {"recoveries",      "",    PARAM_DOUBLE,   0, AT(recoveries),      "How often the session went on with a new leader."},
-    {"recovery_s_max",  "s",   PARAM_DURATION, 3, AT(recovery_s_max),  "Longest time from a leader's SIGKILL to the next selection by a new one."},
-    {"accuracy",        "%",   PARAM_DOUBLE,   2, AT(accuracy),        "Accuracy of the global model at the last validation."},
-    {"best_accuracy",   "%",   PARAM_DOUBLE,   2, AT(best_accuracy),   "The highest accuracy at any validation."},
-    {"loss",            "",    PARAM_DOUBLE,   4, AT(loss),            "Loss of the global model at the last validation."},
-    {"perplexity",      "",    PARAM_DOUBLE,   2, AT(perplexity),      "e^loss over tokens at the last validation; language models only."},
-    {"mae",             "",    PARAM_DOUBLE,   4, AT(mae),             "Mean absolute error at the last validation; where values are predicted."},
-    {"mse",             "",    PARAM_DOUBLE,   4, AT(mse),             "Mean squared error at the last validation; where values are predicted."},
-    {"train_loss",      "",    PARAM_DOUBLE,   4, AT(train_loss),      "Mean training loss of the clients of the last round."},
-    {"clients",         "",    PARAM_DOUBLE,   0, AT(clients),         "Clients that the run started with."},
-    {"clients_failed",  "",    PARAM_DOUBLE,   0, AT(clients_failed),  "Clients that failed a request or whose process ended during the session."},
-    {"clients_crashed", "",    PARAM_DOUBLE,   0, AT(clients_crashed), "Clients whose process ended although no fault asked for it."},
-    {"wall_s",          "s",   PARAM_DURATION, 2, AT(wall_s),          "Wall time of the session, registration excluded."},
-    {"registration_s",  "s",   PARAM_DURATION, 2, AT(registration_s),  "Wall time from the first fork until every client was registered."},
-    {"round_s_p50",     "s",   PARAM_DURATION, 3, AT(round_s_p50),     "Median wall time of a round."},
-    {"round_s_p95",     "s",   PARAM_DURATION, 3, AT(round_s_p95),     "95th percentile of the wall time of a round."},
-    {"round_s_max",     "s",   PARAM_DURATION, 3, AT(round_s_max),     "Wall time of the longest round."},
-    {"updates_sent",    "",    PARAM_DOUBLE,   0, AT(updates_sent),    "Training requests sent."},
-    {"updates_merged",  "",    PARAM_DOUBLE,   0, AT(updates_merged),  "Updates merged into a global model."},
-    {"updates_refused", "",    PARAM_DOUBLE,   0, AT(updates_refused), "Updates received but refused."},
-    {"updates_failed",  "",    PARAM_DOUBLE,   0, AT(updates_failed),  "Training requests without a usable answer."},
-    {"updates_dropped", "",    PARAM_DOUBLE,   0, AT(updates_dropped), "Updates not needed: surplus of over-selection, or of rounds without quorum."},
-    {"pss_idle_mb",     "MiB", PARAM_DOUBLE,   2, AT(pss_idle_mb),     "Largest memory share of a sampled client when all are registered."},
-    {"leader_rss_mb",   "MiB", PARAM_DOUBLE,   1, AT(leader_rss_mb),   "Largest resident memory of the leader, the shared validation data included."},
-    {"pss_training_mb", "MiB", PARAM_DOUBLE,   2, AT(pss_training_mb), "Largest memory share of a sampled client at the end of a training."},
+    {"rounds",          "",    PARAM_DOUBLE,   0, AT(rounds), true, "Rounds that produced a new global model."},
+    {"lost_rounds",     "",    PARAM_DOUBLE,   0, AT(lost_rounds), false, "Rounds asked for that produced no new model."},
+    {"doubled_updates", "",    PARAM_DOUBLE,   0, AT(doubled_updates), false, "Updates that were merged although they were in the model already, by the same leader or by the one before it."},
+    {"recoveries",      "",    PARAM_DOUBLE,   0, AT(recoveries), false, "How often the session went on with a new leader."},
+    {"recovery_s_max",  "s",   PARAM_DURATION, 3, AT(recovery_s_max), false, "Longest time from a leader's SIGKILL to the next selection by a new one."},
+    {"accuracy",        "%",   PARAM_DOUBLE,   2, AT(accuracy), true, "Accuracy of the global model at the last validation."},
+    {"best_accuracy",   "%",   PARAM_DOUBLE,   2, AT(best_accuracy), true, "The highest accuracy at any validation."},
+    {"loss",            "",    PARAM_DOUBLE,   4, AT(loss), true, "Loss of the global model at the last validation."},
+    {"perplexity",      "",    PARAM_DOUBLE,   2, AT(perplexity), true, "e^loss over tokens at the last validation; language models only."},
+    {"mae",             "",    PARAM_DOUBLE,   4, AT(mae), true, "Mean absolute error at the last validation; where values are predicted."},
+    {"mse",             "",    PARAM_DOUBLE,   4, AT(mse), true, "Mean squared error at the last validation; where values are predicted."},
+    {"train_loss",      "",    PARAM_DOUBLE,   4, AT(train_loss), true, "Mean training loss of the clients of the last round."},
+    {"clients",         "",    PARAM_DOUBLE,   0, AT(clients), false, "Clients that the run started with."},
+    {"clients_failed",  "",    PARAM_DOUBLE,   0, AT(clients_failed), false, "Clients that failed a request or whose process ended during the session."},
+    {"clients_crashed", "",    PARAM_DOUBLE,   0, AT(clients_crashed), false, "Clients whose process ended although no fault asked for it."},
+    {"wall_s",          "s",   PARAM_DURATION, 2, AT(wall_s), false, "Wall time of the session, registration excluded."},
+    {"registration_s",  "s",   PARAM_DURATION, 2, AT(registration_s), false, "Wall time from the first fork until every client was registered."},
+    {"round_s_p50",     "s",   PARAM_DURATION, 3, AT(round_s_p50), false, "Median wall time of a round."},
+    {"round_s_p95",     "s",   PARAM_DURATION, 3, AT(round_s_p95), false, "95th percentile of the wall time of a round."},
+    {"round_s_max",     "s",   PARAM_DURATION, 3, AT(round_s_max), false, "Wall time of the longest round."},
+    {"bytes_up",        "B",   PARAM_BYTES,     0, AT(bytes_up), false, "Bytes of the updates that were merged."},
+    {"bytes_down",      "B",   PARAM_BYTES,     0, AT(bytes_down), false, "Bytes of the requests that they answered."},
+    {"updates_sent",    "",    PARAM_DOUBLE,   0, AT(updates_sent), false, "Training requests sent."},
+    {"updates_merged",  "",    PARAM_DOUBLE,   0, AT(updates_merged), false, "Updates merged into a global model."},
+    {"updates_refused", "",    PARAM_DOUBLE,   0, AT(updates_refused), false, "Updates received but refused."},
+    {"updates_failed",  "",    PARAM_DOUBLE,   0, AT(updates_failed), false, "Training requests without a usable answer."},
+    {"updates_dropped", "",    PARAM_DOUBLE,   0, AT(updates_dropped), false, "Updates not needed: surplus of over-selection, or of rounds without quorum."},
+    {"pss_idle_mb",     "MiB", PARAM_DOUBLE,   2, AT(pss_idle_mb), false, "Largest memory share of a sampled client when all are registered."},
+    {"leader_rss_mb",   "MiB", PARAM_DOUBLE,   1, AT(leader_rss_mb), false, "Largest resident memory of the leader, the shared validation data included."},
+    {"pss_training_mb", "MiB", PARAM_DOUBLE,   2, AT(pss_training_mb), false, "Largest memory share of a sampled client at the end of a training."},
 };
 // clang-format on
 
@@ -71,10 +73,4 @@ void metric_text(const struct metric *metric, double value, char *text, size_t s
         snprintf(text, size, "none");
     else
         snprintf(text, size, "%.*f%s%s", metric->decimals, value, *metric->unit ? " " : "", metric->unit);
-}
-
-void metrics_help(FILE *out)
-{
-    for (size_t i = 0; i < num_metrics; i++)
-        fprintf(out, "  %-16s %-4s %s\n", metric_table[i].name, metric_table[i].unit, metric_table[i].help);
 }

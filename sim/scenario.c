@@ -266,6 +266,18 @@ static void read_expectations(const struct scenario_reading *r)
     }
 }
 
+/* What is there to fail must be able to. */
+static void check_must_fail(const struct scenario_reading *r)
+{
+    const struct scenario *s = r->scenario;
+
+    if (s->keys.fail_reason && s->keys.must_fail == MUST_HOLD)
+        diag_error(r->diags, scenario_place(r, "fail_reason"), "`fail_reason` needs `must_fail`");
+    if (s->keys.must_fail == MUST_FAIL_AN_EXPECTATION && yaml_size(s->keys.expect) == 0)
+        diag_error(r->diags, scenario_place(r, "must_fail"),
+                   "`must_fail`: there is no expectation that could fail; see `expect`");
+}
+
 /* --- the whole --- */
 
 static void check_recorded(const struct scenario_reading *r)
@@ -337,6 +349,7 @@ int scenario_read(struct yaml_node root, const char *path, const char *const *se
         scenario_read_session(&r);
         read_faults(&r);
         read_expectations(&r);
+        check_must_fail(&r);
         check_recorded(&r);
     }
     return diags_status(diags, NULL);

@@ -33,6 +33,8 @@ struct recorded_keys { /* what a resolved scenario ran with; NULL: not said */
     char *flosim, *openblas, *kernels, *grpc, *machine;
 };
 
+enum must_fail { MUST_HOLD, MUST_FAIL_AN_EXPECTATION, MUST_FAIL_THE_RUN };
+
 struct scenario_keys { /* the file */
     char *name;
     int64_t seed, clients, slots, threads;
@@ -43,6 +45,8 @@ struct scenario_keys { /* the file */
     struct yaml_node session;
     char *session_file;
     struct yaml_node faults, expect;
+    int must_fail; /* enum must_fail */
+    char *fail_reason;
     int clock, time; /* 0 real; 0 modelled, 1 measured */
     struct recorded_keys recorded;
 };

@@ -8,6 +8,8 @@
 #define RECORDED(member)  offsetof(struct recorded_keys, member)
 #define NUM(rows)         (sizeof(rows) / sizeof *(rows))
 
+/* In the order of enum must_fail. */
+static const char *const must_fails[] = {"no", "expectation", "run", NULL};
 static const char *const clocks[] = {"real", NULL};
 static const char *const times[] = {"modelled", "measured", NULL};
 
@@ -68,7 +70,11 @@ static const struct param rows[] = {
     {.name = "faults", .type = PARAM_NODE, .offset = AT(faults),
      .help = "A list of what goes wrong; see the section fault."},
     {.name = "expect", .type = PARAM_NODE, .offset = AT(expect),
-     .help = "A list of what must hold at the end, such as `accuracy >= 80`; `flosim help expect` lists the metrics."},
+     .help = "A list of what must hold, such as `accuracy >= 80 by round 20`; `flosim help expect` says what can stand here."},
+    {.name = "must_fail", .type = PARAM_CHOICE, .offset = AT(must_fail), .choices = must_fails, .fallback = "no",
+     .help = "The scenario is there to fail, and exits 0 only if it does: `expectation`, one of `expect` must not hold; `run`, the run must not be able to go on."},
+    {.name = "fail_reason", .type = PARAM_STRING, .offset = AT(fail_reason),
+     .help = "With must_fail: what it must say of why, a part of the message."},
     {.name = "clock", .type = PARAM_CHOICE, .offset = AT(clock), .choices = clocks, .fallback = "real",
      .help = "`real`: a client of a declared speed or link idles until its modelled time has passed."},
     {.name = "time", .type = PARAM_CHOICE, .offset = AT(time), .choices = times, .fallback = "modelled",

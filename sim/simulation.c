@@ -118,7 +118,7 @@ static void note_recovery(struct simulation *s)
     s->recovered_life = life;
     s->num_recoveries++;
     s->recovery_s_max = seconds > s->recovery_s_max ? seconds : s->recovery_s_max;
-    event_log_write(&s->events, "leader-recovered", json_pack("{s:f}", "seconds", seconds));
+    event_log_write(&s->events, "leader-restored", json_pack("{s:f}", "seconds", seconds));
     progress_say(&s->progress, "the session goes on %.3f s after the leader's end", seconds);
 }
 

@@ -93,6 +93,8 @@ void simulation_metrics(const struct simulation *s, struct run_metrics *out)
     out->recovery_s_max = s->num_recoveries ? s->recovery_s_max : NAN;
     out->wall_s = seconds(s->session_began_ns, s->session_ended_ns);
     out->registration_s = seconds(s->first_fork_ns, s->registered_ns);
+    out->bytes_up = (double)atomic_load(&leader->bytes_up);
+    out->bytes_down = (double)atomic_load(&leader->bytes_down);
     out->updates_sent = (double)atomic_load(&leader->updates_sent);
     out->updates_merged = (double)atomic_load(&leader->updates_merged);
     out->updates_refused = (double)atomic_load(&leader->updates_refused);

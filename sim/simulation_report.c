@@ -75,34 +75,107 @@ static int check_ledger(const struct run_metrics *metrics, struct error *err)
                 metrics->updates_dropped);
 }
 
-/* Expectations that failed are said even with --quiet. */
-static size_t judge_all(struct simulation *s, const struct run_metrics *metrics, struct verdict *verdicts)
+/* --- what must hold --- */
+
+static bool is_asked_for(void *context, const char *event)
 {
-    size_t failed = 0;
+    const struct scenario *scenario = context;
+
+    for (size_t i = 0; i < scenario->num_expectations; i++)
+        if (expectation_asks_for(&scenario->expectations[i], event))
+            return true;
+    return false;
+}
+
+/* Where the file cannot be read, what is asked of it does not hold. */
+static void read_history(struct simulation *s, struct run_history *out)
+{
+    char *path = run_folder_file(&s->folder, "events.jsonl");
+    struct error err = ERROR_INIT;
+
+    *out = (struct run_history){.session_began_s = NAN};
+    if (path && expectations_need_history(s->scenario.expectations, s->scenario.num_expectations) &&
+        run_history_read(path, is_asked_for, &s->scenario, out, &err))
+        fprintf(stderr, "flosim: %s\n", err.message);
+    free(path);
+}
+
+/* What failed is said even with --quiet. */
+static void say_verdict(struct simulation *s, const struct verdict *verdict)
+{
     char text[256];
 
+    verdict_text(verdict, text, sizeof text);
+    if (verdict->held)
+        progress_say(&s->progress, "PASS  %s", text);
+    else if (s->options->quiet)
+        fprintf(stderr, "FAIL  %s\n", text);
+    else
+        progress_say(&s->progress, "FAIL  %s", text);
+}
+
+static size_t judge_all(struct simulation *s, const struct run_metrics *metrics, struct verdict *verdicts)
+{
+    struct run_history history;
+    size_t failed = 0;
+
+    read_history(s, &history);
     for (size_t i = 0; i < s->scenario.num_expectations; i++) {
-        verdicts[i] = expectation_judge(&s->scenario.expectations[i], metrics);
-        verdict_text(&verdicts[i], text, sizeof text);
-        if (verdicts[i].held)
-            progress_say(&s->progress, "PASS  %s", text);
-        else if (s->options->quiet)
-            fprintf(stderr, "FAIL  %s\n", text);
-        else
-            progress_say(&s->progress, "FAIL  %s", text);
+        verdicts[i] = expectation_judge(&s->scenario.expectations[i], metrics, &history);
+        say_verdict(s, &verdicts[i]);
         failed += !verdicts[i].held;
     }
+    run_history_fini(&history);
     return failed;
 }
 
+/* --- a scenario that is there to fail --- */
+
+static bool says(const struct simulation *s, const char *text)
+{
+    return !s->scenario.keys.fail_reason || strstr(text, s->scenario.keys.fail_reason);
+}
+
+static bool an_expectation_failed(const struct simulation *s, const struct verdict *verdicts)
+{
+    char text[256];
+
+    for (size_t i = 0; i < s->scenario.num_expectations; i++) {
+        verdict_text(&verdicts[i], text, sizeof text);
+        if (!verdicts[i].held && says(s, text))
+            return true;
+    }
+    return false;
+}
+
+/* One expectation about the whole: that it fails. */
+static struct verdict judge_failure(const struct simulation *s, const struct verdict *verdicts, const struct error *run)
+{
+    static const struct expectation of_run = {.text = "the run to fail"},
+                                    of_expectation = {.text = "an expectation to fail"};
+    bool must_run = s->scenario.keys.must_fail == MUST_FAIL_THE_RUN;
+    struct verdict out = {.expectation = must_run ? &of_run : &of_expectation};
+
+    out.held =
+        must_run ? run->status != OK && says(s, run->message) : run->status == OK && an_expectation_failed(s, verdicts);
+    if (out.held)
+        snprintf(out.found_text, sizeof out.found_text, "it did");
+    else if (run->status == OK)
+        snprintf(out.found_text, sizeof out.found_text, "%s", must_run ? "it went to its end" : "none that says so");
+    else
+        snprintf(out.found_text, sizeof out.found_text, "another reason");
+    return out;
+}
+
+/* --- files, exit --- */
+
 static void write_junit(struct simulation *s, const struct run_metrics *metrics, const struct verdict *verdicts,
-                        const struct error *run)
+                        size_t n, const struct error *run)
 {
     struct error err = ERROR_INIT;
     char *path = run_folder_file(&s->folder, "junit.xml");
 
-    if (path &&
-        junit_write(path, s->scenario.keys.name, verdicts, s->scenario.num_expectations, run, metrics->wall_s, &err))
+    if (path && junit_write(path, s->scenario.keys.name, verdicts, n, run, metrics->wall_s, &err))
         fprintf(stderr, "flosim: %s\n", err.message);
     free(path);
 }
@@ -122,12 +195,25 @@ static void say_repeat(const struct simulation *s, int code)
         fprintf(stderr, "flosim: to repeat this run: flosim %s/scenario.resolved.yaml\n", s->folder.path);
 }
 
+/* Returns the exit code. */
+static int conclude(struct simulation *s, const struct run_metrics *metrics, const struct verdict *verdicts,
+                    size_t failed, const struct error *outcome)
+{
+    if (s->scenario.keys.must_fail == MUST_HOLD || outcome->status == ERR_CANCELLED) {
+        write_junit(s, metrics, verdicts, s->scenario.num_expectations, outcome);
+        return exit_code(outcome, failed);
+    }
+    struct verdict whole = judge_failure(s, verdicts, outcome);
+    say_verdict(s, &whole);
+    write_junit(s, metrics, &whole, 1, NULL);
+    return whole.held ? 0 : status_exit_code(ERR_EXPECTATION);
+}
+
 int simulation_report_end(struct simulation *s, const struct error *run)
 {
     struct run_metrics metrics;
     struct error outcome = *run;
     struct verdict *verdicts = calloc(s->scenario.num_expectations + 1, sizeof *verdicts);
-    size_t failed = 0;
 
     if (!verdicts)
         return status_exit_code(ERR_MEMORY);
@@ -135,13 +221,12 @@ int simulation_report_end(struct simulation *s, const struct error *run)
     if (outcome.status == OK)
         check_ledger(&metrics, &outcome);
     say_figures(s, &metrics);
-    failed = judge_all(s, &metrics, verdicts);
-    write_junit(s, &metrics, verdicts, &outcome);
-    fs_remove_tree(s->folder.temp, NULL);
-    progress_say(&s->progress, "run folder: %s", s->folder.path);
+    size_t failed = judge_all(s, &metrics, verdicts);
     if (outcome.status != OK)
         fprintf(stderr, "flosim: %s\n", outcome.message);
-    int code = exit_code(&outcome, failed);
+    int code = conclude(s, &metrics, verdicts, failed, &outcome);
+    fs_remove_tree(s->folder.temp, NULL);
+    progress_say(&s->progress, "run folder: %s", s->folder.path);
     event_log_write(&s->events, "run-ended",
                     json_pack("{s:i, s:I}", "exit_code", code, "expectations_failed", (json_int_t)failed));
     say_repeat(s, code);

@@ -99,11 +99,29 @@ static bool fault_at(size_t i, struct help_member *out)
     return false;
 }
 
+/* How an expectation is written, then what it can be about. */
 static bool expectation_at(size_t i, struct help_member *out)
 {
-    if (i >= num_metrics)
+    size_t n = 0;
+
+    for (; expectation_forms[n].name; n++)
+        if (i == n) {
+            *out = (struct help_member){
+                .group = "form", .name = expectation_forms[n].name, .help = expectation_forms[n].help};
+            return true;
+        }
+    if (i - n >= num_metrics)
         return false;
-    *out = (struct help_member){.name = metric_table[i].name, .help = metric_table[i].help};
+    const struct metric *metric = &metric_table[i - n];
+    *out = (struct help_member){.group = "figure", .name = metric->name, .help = metric->help, .unit = metric->unit};
+    return true;
+}
+
+static bool event_at(size_t i, struct help_member *out)
+{
+    if (!event_kinds[i].name)
+        return false;
+    *out = (struct help_member){.name = event_kinds[i].name, .help = event_kinds[i].help};
     return true;
 }
 
@@ -148,6 +166,7 @@ const struct help_topic help_topics[] = {
     {"network", "layers of model.yaml, optimizers, learning-rate schedules, losses", network_at},
     {"faults", "what a scenario can do to clients, the leader, the broker and the state store", fault_at},
     {"expect", "figures of a run that a scenario can put conditions on", expectation_at},
+    {"events", "what a run tells in events.jsonl, for expectations and for scripts", event_at},
     {"reference", "all of these", NULL},
     {NULL, NULL, NULL},
 };
@@ -163,10 +182,18 @@ const struct help_topic *help_topic_find(const char *name)
 /* --- printing ------------------------------------------------------------------------------------------------------
  */
 
+static bool has_unit(const struct help_member *member)
+{
+    return member->unit && *member->unit;
+}
+
 void help_member_print(const struct help_member *member, FILE *out)
 {
-    fprintf(out, "%s%s%s%s%s\n", member->group ? member->group : "", member->group ? ": " : "", member->name,
+    fprintf(out, "%s%s%s%s%s", member->group ? member->group : "", member->group ? ": " : "", member->name,
             member->alias ? " or " : "", member->alias ? member->alias : "");
+    if (has_unit(member))
+        fprintf(out, " (%s)", member->unit);
+    fputc('\n', out);
     if (member->help)
         fprintf(out, "    %s\n", member->help);
     if (member->table)
@@ -181,6 +208,8 @@ static void print_markdown(const struct help_member *member, FILE *out)
     fprintf(out, "### %s%s`%s`", member->group ? member->group : "", member->group ? " " : "", member->name);
     if (member->alias)
         fprintf(out, " or `%s`", member->alias);
+    if (has_unit(member))
+        fprintf(out, " (%s)", member->unit);
     fputs("\n\n", out);
     if (member->help)
         fprintf(out, "%s\n\n", member->help);

@@ -13,6 +13,7 @@
 struct help_member {
     const char *group; /* heading that it stands under, or NULL */
     const char *name, *alias, *help;
+    const char *unit;                                                          /* of a figure; NULL or "": none */
     const struct param_table *table;                                           /* its arguments, or NULL */
     void (*print)(const struct help_member *member, bool markdown, FILE *out); /* where there is no table; or NULL */
     struct strategy_entry strategy;                                            /* of print */

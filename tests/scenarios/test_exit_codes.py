@@ -32,6 +32,45 @@ def a_false_expectation():
         require([c.find("failure") is not None for c in suite] == [False, True, False], run.file("junit.xml"))
 
 
+def over_time_and_of_events():
+    wanted = ["accuracy >= 10 by round 4", "accuracy >= 99.9 by round 3", "rounds >= 4 by 2min", "no round longer than 2min",
+              "event round == 4", "no event round_lost", "event round within 2min of selected", "event checkpoint",
+              "bytes_up > 10kB", "bytes_down > 10kB"]
+    with Run(BASE, "--set", "expect=[%s]" % ", ".join(wanted)) as run:
+        run.expect_exit(1)
+        held = [line[:4] for line in run.text.splitlines() if line.startswith(("PASS", "FAIL"))]
+        require(held == ["PASS", "FAIL", "PASS", "PASS", "PASS", "PASS", "PASS", "FAIL", "PASS", "PASS"], run.text)
+        rounds = run.events("round")
+        first = next(r for r in rounds if r["accuracy"] >= 10)
+        require(f"found {first['accuracy']:.2f} % after round {first['round']}, " in run.text, run.text)
+
+
+def what_must_fail():
+    """Exit code 0 only if it fails, and for the reason that is asked for."""
+    with Run(BASE, "--set", "must_fail=expectation", "--set", "expect=[rounds == 4, rounds == 5]") as run:
+        run.expect_exit(0)
+        require("PASS  expected an expectation to fail, found it did\n" in run.text, run.text)
+        suite = xml.etree.ElementTree.fromstring(run.file("junit.xml"))
+        require((suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("1", "0", "0"), run.file("junit.xml"))
+    with Run(BASE, "--set", "must_fail=expectation", "--set", "expect=[rounds == 4]") as run:
+        run.expect_exit(1)
+        require("FAIL  expected an expectation to fail, found none that says so\n" in run.text, run.text)
+    with Run(BASE, "--set", "must_fail=run", "--set", "fail_reason=none starts another",
+             "--set", "faults=[{round: 2, do: leader-kill}]") as run:
+        run.expect_exit(0)
+        require("PASS  expected the run to fail, found it did\n" in run.text, run.text)
+    with Run(BASE, "--set", "must_fail=run", "--set", "fail_reason=thunder",
+             "--set", "faults=[{round: 2, do: leader-kill}]") as run:
+        run.expect_exit(1)
+        require("FAIL  expected the run to fail, found another reason\n" in run.text, run.text)
+    with Run(BASE, "--set", "must_fail=run") as run:
+        run.expect_exit(1)
+        require("FAIL  expected the run to fail, found it went to its end\n" in run.text, run.text)
+    refused(["--set", "must_fail=expectation", "--set", "expect=[]", BASE],
+            "--set must_fail=expectation: `must_fail`: there is no expectation that could fail; see `expect`")
+    refused(["--set", "fail_reason=thunder", BASE], "--set fail_reason=thunder: `fail_reason` needs `must_fail`")
+
+
 def quiet_says_only_what_went_wrong():
     with Run(BASE, "--quiet") as run:
         run.expect_exit(0)
@@ -170,7 +209,7 @@ def an_asynchronous_session():
         run.expect_exit(0)
 
 
-main([a_false_expectation, quiet_says_only_what_went_wrong, every_error_at_once, errors_of_options_name_the_option,
+main([a_false_expectation, over_time_and_of_events, what_must_fail, quiet_says_only_what_went_wrong, every_error_at_once, errors_of_options_name_the_option,
       an_impossible_partition, an_impossible_partition_names_only_numbers_that_would_do, a_model_folder_and_its_shapes,
       groups_of_wrong_shares_are_known_to_faults, errors_in_the_optimizer, shapes_that_do_not_fit, missing_files,
       no_mosquitto, no_broker, a_folder_in_use, a_session_in_a_file, an_asynchronous_session])

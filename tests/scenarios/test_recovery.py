@@ -55,7 +55,7 @@ def every_phase_from_redis():
     with Run(RECOVERY) as run:
         run.expect_exit(0)
         require_undisturbed(run, "from Redis")
-        require(len(run.events("leader-recovered")) == 6, run.events("leader-recovered"))
+        require(len(run.events("leader-restored")) == 6, run.events("leader-restored"))
 
 
 def every_phase_from_a_checkpoint():
