@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "sim/corruption.h"
+#include "sim/client_orders.h"
 #include "sim/role_config.h"
 #include "worker/worker.h"
 
@@ -42,21 +42,6 @@ static double transfer_seconds(void *context, size_t bytes_down, size_t bytes_up
     return fleet_transfer_seconds(&start->simulation->scenario.fleet, start->index, bytes_down, bytes_up);
 }
 
-static bool alters_update(void *context, int64_t round)
-{
-    (void)round;
-    return atomic_load(&block_of(context)->corruption.kind) != CORRUPT_NOT;
-}
-
-static void alter_update(void *context, int64_t round, const float *received, float *weights, size_t n)
-{
-    const struct client_start *start = context;
-    const struct corruption_source source = {(uint64_t)start->simulation->scenario.keys.seed, block_of(start)->id,
-                                             round};
-
-    corrupt_weights(&block_of(start)->corruption, &source, received, weights, n);
-}
-
 /* Whoever waits for this client to get somewhere in its work need not wait once the work is over. */
 static void observe(void *context, const char *event)
 {
@@ -68,7 +53,7 @@ static void observe(void *context, const char *event)
     shared_notify(start->simulation->shared);
 }
 
-static struct worker_host make_host(struct client_start *start)
+static struct worker_host make_host(struct client_start *start, struct client_orders *orders)
 {
     const struct scenario *scenario = &start->simulation->scenario;
     bool modelled = scenario->keys.time == 0;
@@ -85,10 +70,29 @@ static struct worker_host make_host(struct client_start *start)
         .transfer_seconds = modelled ? transfer_seconds : NULL,
         .idle_to_modelled = modelled && fleet_is_declared(&scenario->fleet, start->index),
         .context = start,
-        .alters_update = alters_update,
-        .alter_update = alter_update,
+        .training = &client_orders_hooks,
+        .training_context = orders,
         .observe = observe,
     };
+}
+
+/* What this client may be ordered to do; some of it takes a memory from the first round on. */
+static int begin_orders(struct client_start *start, struct client_orders *orders, struct error *err)
+{
+    const struct scenario *scenario = &start->simulation->scenario;
+    struct client_memory needs = {0};
+
+    for (size_t i = 0; i < scenario->num_faults; i++)
+        if (scenario->faults[i].ops->needs_memory)
+            scenario->faults[i].ops->needs_memory(scenario->faults[i].args, &needs);
+    *orders = (struct client_orders){
+        .orders = &block_of(start)->orders,
+        .client_id = block_of(start)->id,
+        .seed = (uint64_t)scenario->keys.seed,
+        .dataset = start->view.dataset,
+        .needs = needs,
+    };
+    return client_orders_begin(orders, err);
 }
 
 static void stop(void *worker)
@@ -98,18 +102,21 @@ static void stop(void *worker)
 
 static int run(struct client_start *start, const struct worker_config *config, const struct log *log, struct error *err)
 {
-    struct worker_host host = make_host(start);
+    struct client_orders orders;
+    struct worker_host host = make_host(start, &orders);
     struct worker *worker = NULL;
     struct stop_waiter *waiter = NULL;
-    int status = worker_new(&worker, config, &host, log, err);
+    int status = begin_orders(start, &orders, err);
 
-    if (status)
-        return status;
-    status = stop_waiter_new(&waiter, stop, worker, err);
+    if (status == OK)
+        status = worker_new(&worker, config, &host, log, err);
+    if (status == OK)
+        status = stop_waiter_new(&waiter, stop, worker, err);
     if (status == OK)
         status = worker_run(worker, err);
     stop_waiter_free(waiter);
     worker_free(worker);
+    client_orders_fini(&orders);
     return status;
 }
 

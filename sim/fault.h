@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "data/dataset.h"
 #include "sim/server.h"
 #include "sim/shared.h"
 #include "sim/supervisor.h"
@@ -46,14 +47,21 @@ struct fault_world {
 /* One victim of one fault. */
 struct victim {
     enum fault_target target;
-    size_t client;  /* FAULT_CLIENTS: which one */
-    uint32_t fault; /* number of the fault, from 1 */
+    size_t client;                   /* FAULT_CLIENTS: which one */
+    uint32_t fault;                  /* number of the fault, from 1 */
+    int64_t first_round, last_round; /* from 0: in which an order holds */
     /* When the fault struck: */
     uint32_t activations; /* how often the leader had seen it come (a client), or had reached it (the broker) */
     uint32_t starts;      /* how often its process had been started */
 };
 
 enum fault_for { FOR_REFUSED, FOR_OPTIONAL, FOR_REQUIRED };
+
+/* What a client must remember of the session so far to be able to follow an order. */
+struct client_memory {
+    size_t models; /* that it was sent before the latest one */
+    bool answers;  /* the latest ones that it gave */
+};
 
 struct fault_limits;
 
@@ -74,6 +82,10 @@ struct fault_ops {
     /* Why a scenario cannot have it with these arguments, for a message that begins with its name; NULL: it can. The
      * slot may be NULL. */
     const char *(*obstacle)(const struct fault_limits *limits, const void *args);
+    /* The same, of the data that the clients train on. The slot may be NULL. */
+    const char *(*data_obstacle)(const struct dataset *data, const void *args);
+    /* What clients must remember in case they are struck: raises what is in *needs. The slot may be NULL. */
+    void (*needs_memory)(const void *args, struct client_memory *needs);
     /* undo_at_once: so long after it was noticed; NULL: 0. */
     double (*pause_s)(const void *args);
 
@@ -110,6 +122,10 @@ bool fault_process_has_ended(const struct fault_world *world, const struct victi
 bool fault_process_was_ended(const struct fault_world *world, const struct victim *victim); /* or started anew since */
 int fault_kill_process(struct fault_world *world, const struct victim *victim, const void *args, struct error *err);
 int fault_start_process(struct fault_world *world, const struct victim *victim, const void *args, struct error *err);
+
+/* For orders (sim/orders.h). `p` [ORDER_VALUES] is what the kind wants to be told; NULL: nothing. */
+void fault_give_order(struct fault_world *world, const struct victim *victim, enum order_kind kind, const double *p);
+int fault_take_back_order(struct fault_world *world, const struct victim *victim, const void *args, struct error *err);
 
 /* For servers. */
 struct fault_after {

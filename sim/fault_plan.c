@@ -245,6 +245,7 @@ int fault_plan_read(struct yaml_node node, const struct fault_limits *limits, st
     memset(out, 0, sizeof *out);
     out->whom.group = -1;
     out->ops = read_kind(node, diags);
+    out->place = yaml_place(yaml_get(node, "do"));
     const struct joined_part parts[] = {{"fault", &fault_common_table}, {"kind", out->ops ? out->ops->params : NULL}};
     if (joined_table_init(&out->table, "fault", parts, 2, &err) || !(out->keys = calloc(1, out->table.table.size))) {
         diag_error(diags, yaml_place(node), "out of memory");

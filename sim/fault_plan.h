@@ -33,6 +33,7 @@ const char *fault_phase_name(enum fault_phase phase);
 
 struct fault_plan {
     const struct fault_ops *ops;
+    struct diag_place place; /* of its `do` */
     bool by_round;
     int64_t round;             /* by_round: from 0, as on the wire … */
     enum fault_phase phase;    /* … and where in it */

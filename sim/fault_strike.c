@@ -41,6 +41,8 @@ int strike_init(struct strike *strike, struct fault_runner *runner, const struct
         strike->victims[i].victim.target = strike->plan->ops->target;
         strike->victims[i].victim.client = chosen[i];
         strike->victims[i].victim.fault = (uint32_t)index + 1;
+        strike->victims[i].victim.first_round = strike->plan->by_round ? strike->plan->round : 0;
+        strike->victims[i].victim.last_round = INT64_MAX;
         strike->victims[i].timer.fire = time_is_over;
         strike->victims[i].strike = strike;
     }

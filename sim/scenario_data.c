@@ -51,6 +51,24 @@ static int check_model(const struct scenario *scenario, const struct scenario_da
     return status;
 }
 
+/* Faults that the data does not allow. */
+static int check_faults(const struct scenario *scenario, const struct scenario_data *data, struct diags *diags)
+{
+    int status = OK;
+
+    for (size_t i = 0; i < scenario->num_faults; i++) {
+        const struct fault_plan *plan = &scenario->faults[i];
+        const char *why =
+            plan->ops && plan->ops->data_obstacle ? plan->ops->data_obstacle(&data->pair.train, plan->args) : NULL;
+
+        if (!why)
+            continue;
+        diag_error(diags, plan->place, "`do`: %s %s", plan->ops->name, why);
+        status = ERR_INVALID;
+    }
+    return status;
+}
+
 int scenario_load_data(const struct scenario *scenario, struct scenario_data *out, struct diags *diags)
 {
     const struct data_plan *plan = &scenario->data;
@@ -63,7 +81,8 @@ int scenario_load_data(const struct scenario *scenario, struct scenario_data *ou
     int dealt = scenario->keys.clients > 0 ? deal(scenario, out, diags) : ERR_INVALID;
     int validation = cut_validation(scenario, out, diags);
     int shapes = scenario->has_model_folder ? check_model(scenario, out, diags) : ERR_INVALID;
-    int status = dealt ? dealt : validation ? validation : shapes;
+    int faults = check_faults(scenario, out, diags);
+    int status = dealt ? dealt : validation ? validation : shapes ? shapes : faults;
     if (status)
         scenario_data_fini(out);
     return status;

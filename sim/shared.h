@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sim/orders.h"
 #include "sim/slots.h"
 #include "util/error.h"
 #include "util/probe.h"
@@ -53,22 +54,6 @@ struct leader_block {
 
 enum session_stage { STAGE_NONE, STAGE_RUNNING, STAGE_FINISHED, STAGE_FAILED };
 
-/* What a client is to do to its updates from now on; `kind` is written last. */
-struct corruption {
-    _Atomic uint32_t kind;  /* enum corruption_kind */
-    _Atomic uint32_t fault; /* by which fault; a later one takes the earlier one's place */
-    _Atomic double sigma, factor;
-};
-
-enum corruption_kind {
-    CORRUPT_NOT,
-    CORRUPT_GAUSSIAN,
-    CORRUPT_SIGN_FLIP,
-    CORRUPT_SCALE,
-    CORRUPT_NAN,
-    CORRUPT_ZERO,
-};
-
 /* An update of a client that was merged. */
 struct merge_note {
     uint64_t training; /* which: of what round, and of which of its selections; 0: none */
@@ -83,7 +68,7 @@ struct client_block {
     struct probes probes;        /* armed by the supervisor, met by the client */
     _Atomic uint32_t starts;     /* how often a process was started for this client */
     _Atomic int64_t pss_idle_kb; /* once everybody is registered; 0: not sampled */
-    struct corruption corruption;
+    struct orders orders;
     /* the client */
     _Atomic uint32_t answers; /* trainings and other work that it has ended, one way or another */
     /* the leader */

@@ -1,4 +1,5 @@
 #include <signal.h>
+#include <string.h>
 
 #include "sim/fault_plan.h"
 
@@ -127,4 +128,21 @@ const char *fault_redis_obstacle(const struct fault_limits *limits, const void *
 {
     (void)args;
     return limits->embedded_redis ? NULL : "needs `redis: embedded`: nobody else's server is touched";
+}
+
+void fault_give_order(struct fault_world *world, const struct victim *victim, enum order_kind kind, const double *p)
+{
+    struct order_terms terms = {
+        .fault = victim->fault, .first_round = victim->first_round, .last_round = victim->last_round};
+
+    if (p)
+        memcpy(terms.p, p, sizeof terms.p);
+    order_give(&shared_client(world->shared, victim->client)->orders, kind, &terms);
+}
+
+int fault_take_back_order(struct fault_world *world, const struct victim *victim, const void *args, struct error *err)
+{
+    (void)args, (void)err;
+    orders_take_back(&shared_client(world->shared, victim->client)->orders, victim->fault);
+    return OK;
 }

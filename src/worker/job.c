@@ -31,7 +31,10 @@ static int run_training(struct job *job, struct error *err)
     if (!status)
         job->answer.weights = blob_ref(trained.weights);
     trained_fini(&trained);
-    return status;
+    if (status)
+        return status;
+    return trainer_offer_answer(job->trainer, request->round_idx, &job->stop, &job->answer.head, &job->answer.weights,
+                                err);
 }
 
 static int run_validation(struct job *job, struct error *err)

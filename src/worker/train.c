@@ -63,11 +63,27 @@ static const struct worker_host *host_of(const struct training *t)
     return t->work.trainer->setup.host;
 }
 
+static const struct training_hooks *hooks_of(const struct trainer *trainer)
+{
+    static const struct training_hooks none;
+
+    return trainer->setup.host->training ? trainer->setup.host->training : &none;
+}
+
+static void offer_model(const struct training *t)
+{
+    const struct training_hooks *hooks = hooks_of(t->work.trainer);
+
+    if (hooks->model)
+        hooks->model(host_of(t)->training_context, t->request->round_idx, t->work.params,
+                     model_layout(t->work.model)->num_floats);
+}
+
 static bool is_altered(const struct training *t)
 {
-    const struct worker_host *host = host_of(t);
+    const struct training_hooks *hooks = hooks_of(t->work.trainer);
 
-    return host->alters_update && host->alters_update(host->context, t->request->round_idx);
+    return hooks->alters && hooks->alters(host_of(t)->training_context, t->request->round_idx);
 }
 
 /* For the proximal term and for whoever alters the update. */
@@ -122,6 +138,8 @@ static int prepare(struct training *t, struct trainer *trainer, struct error *er
         t->work.batch = (int)n;
     status = weights_decode(model_layout(t->work.model), request->weights, t->work.params, err);
     if (!status)
+        offer_model(t);
+    if (!status)
         status = steps_init(&t->steps, &t->work, request->optimizer, (double)request->learning_rate, err);
     if (!status)
         status = keep_received(t, err);
@@ -129,6 +147,8 @@ static int prepare(struct training *t, struct trainer *trainer, struct error *er
         status = prepare_drift(t, err);
     if (status)
         return status;
+    t->steps.hooks = hooks_of(t->work.trainer);
+    t->steps.round = request->round_idx;
     request_bytes_drop(t->bytes);
     t->order = malloc(n * sizeof *t->order);
     if (!t->order)
@@ -249,11 +269,16 @@ static int compute(struct training *t, struct trainer *trainer, struct trained *
         status = run_epochs(t, err);
     if (status)
         return status;
+    const struct training_hooks *hooks = hooks_of(trainer);
+    void *context = host_of(t)->training_context;
     if (t->is_altered)
-        host_of(t)->alter_update(host_of(t)->context, t->request->round_idx, t->received, t->work.params,
-                                 model_layout(t->work.model)->num_floats);
+        hooks->alter(context, t->request->round_idx, t->received, t->work.params,
+                     model_layout(t->work.model)->num_floats);
     t->pss_kb = pss_read_kb();
-    return weights_encode(model_layout(t->work.model), t->work.params, &out->weights, err);
+    status = weights_encode(model_layout(t->work.model), t->work.params, &out->weights, err);
+    if (!status && hooks->image)
+        hooks->image(context, t->request->round_idx, &out->weights);
+    return status;
 }
 
 int trainer_train(struct trainer *trainer, const struct train_request *request, const struct request_bytes *bytes,
@@ -285,6 +310,19 @@ int trainer_train(struct trainer *trainer, const struct train_request *request, 
     if (status)
         trained_fini(out);
     return status;
+}
+
+int trainer_offer_answer(const struct trainer *trainer, int64_t round, struct stopper *stop, struct blob **head,
+                         struct blob **weights, struct error *err)
+{
+    static const double long_s = 3600;
+    const struct training_hooks *hooks = hooks_of(trainer);
+
+    if (!hooks->answer || hooks->answer(trainer->setup.host->training_context, round, head, weights))
+        return OK;
+    while (!stopper_sleep(stop, long_s))
+        ;
+    return work_cancelled(err);
 }
 
 void trained_fini(struct trained *trained)

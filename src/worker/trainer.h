@@ -50,6 +50,11 @@ int trainer_train(struct trainer *trainer, const struct train_request *request, 
                   struct stopper *stop, struct trained *out, struct error *err);
 void trained_fini(struct trained *trained);
 
+/* The encoded answer of a training, as the host lets it go: it may put others in the place of both parts, or have the
+ * answer withheld; then this returns ERR_CANCELLED once the stopper is raised. */
+int trainer_offer_answer(const struct trainer *trainer, int64_t round, struct stopper *stop, struct blob **head,
+                         struct blob **weights, struct error *err);
+
 /* Evaluate the request's weights on the held-out part; *metrics is a new JSON string: accuracy, loss, num_samples. */
 int trainer_validate(struct trainer *trainer, const struct validation_request *request,
                      const struct request_bytes *bytes, struct stopper *stop, char **metrics, struct error *err);

@@ -216,6 +216,8 @@ void steps_run(struct steps *steps, struct work *work, const uint32_t *order, si
     struct batch *batch = &steps->batch;
 
     data_gather(&work->data.all, order, first, count, batch->x, batch->labels, batch->values);
+    if (steps->hooks && steps->hooks->batch)
+        steps->hooks->batch(work->trainer->setup.host->training_context, steps->round, batch->x, batch->labels, count);
     train_step(work->model, steps->ws, work->loss, steps->optimizer, work->params, steps->grads, batch->x,
                batch_targets(batch, work->model, work->loss, work_has_values(work), (int)count), (int)count,
                &steps->noise, sums);

@@ -69,7 +69,9 @@ struct steps {
     struct optimizer *optimizer;
     float *grads; /* [num_parameters] */
     struct batch batch;
-    struct rng noise; /* dropout and the like */
+    struct rng noise;                   /* dropout and the like */
+    const struct training_hooks *hooks; /* of a training of this round; NULL: none */
+    int64_t round;
 };
 
 int steps_init(struct steps *steps, const struct work *work, struct span optimizer, double learning_rate,

@@ -11,6 +11,7 @@
 #include "data/dataset.h"
 #include "util/log.h"
 #include "util/probe.h"
+#include "worker/training_hooks.h"
 
 struct worker;
 
@@ -34,11 +35,8 @@ struct worker_host {
     bool idle_to_modelled;
     void *context;
 
-    /* What a finished training answers may be looked at and changed before it is encoded: `received` and `weights` [n]
-     * are the model as it came and as it goes. Called on the compute thread, and only where alters_update said so when
-     * the training of this round began. NULL: it goes as it is. */
-    bool (*alters_update)(void *context, int64_t round);
-    void (*alter_update)(void *context, int64_t round, const float *received, float *weights, size_t n);
+    const struct training_hooks *training; /* a hand in trainings; NULL: none */
+    void *training_context;
 
     /* Told on the worker's loop thread: "connected", "advertised", "training", "trained", "validated", … for counters
      * in shared memory. NULL: not told. */
