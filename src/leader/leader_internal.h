@@ -74,6 +74,7 @@ void rest_handle(void *context, struct http_exchange *exchange, const struct htt
 /* leader_term.c: whose turn it is. */
 int leader_take_term(struct leader *leader, struct error *err);
 void leader_replaced(struct leader *leader, uint64_t term, const char *who);   /* term 0: not known; loop thread */
+void leader_hears_of_another(void *leader, const char *who);                   /* leader_replaced for a session */
 void leader_watch_state(struct leader *leader, struct state_options *options); /* before state_open */
 bool leader_is_replaced(const struct leader *leader);
 

@@ -29,6 +29,11 @@ int leader_take_term(struct leader *leader, struct error *err)
     return status;
 }
 
+void leader_hears_of_another(void *leader, const char *who)
+{
+    leader_replaced(leader, 0, who);
+}
+
 /* On the state's thread, which may be at it before there is a loop to tell. */
 static void state_says_replaced(void *context, const char *reason)
 {

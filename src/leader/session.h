@@ -27,6 +27,10 @@ struct session_env { /* all borrowed for the session's life */
     struct state *state;
     uint64_t leader_term;
     bool keeps_updates; /* the state outlives the leader: updates of a round under way are worth keeping there */
+    /* The session has learnt, says `who`, that another leader has taken over; it is to be abandoned. Loop thread. NULL:
+     * it abandons itself. */
+    void (*replaced)(void *context, const char *who);
+    void *replaced_context;
 };
 
 enum session_status { SESSION_WAITING, SESSION_RUNNING, SESSION_FINISHED, SESSION_FAILED, SESSION_STOPPED };

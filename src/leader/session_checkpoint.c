@@ -73,6 +73,18 @@ static void tell(const struct checkpoint_task *self)
               (long long)self->round);
 }
 
+/* The folder was taken by a leader with a higher term. */
+static void heard_of_another(struct session *session)
+{
+    const struct session_env *env = &session->env;
+
+    session->checkpoints.due = 0;
+    if (env->replaced)
+        env->replaced(env->replaced_context, "the checkpoint folder");
+    else
+        session_abandon(session, "another leader has taken the checkpoint folder");
+}
+
 static void start(struct session *session);
 
 static void written(struct executor_task *task)
@@ -83,7 +95,9 @@ static void written(struct executor_task *task)
 
     own->writing = false;
     own->covered = self->round;
-    if (self->task.was_run)
+    if (self->task.was_run && self->error.status == ERR_PRECONDITION)
+        heard_of_another(session);
+    else if (self->task.was_run)
         tell(self);
     state_snapshot_free(self->snapshot);
     free(self);
@@ -148,7 +162,7 @@ void session_checkpoint_if_due(struct session *session, int64_t round)
 {
     int64_t interval = interval_of(session);
 
-    if (interval <= 0 || round % interval != 0 || session->checkpoints.covered >= round)
+    if (interval <= 0 || round % interval != 0 || session->checkpoints.covered >= round || session->abandoned)
         return;
     session->checkpoints.due = round;
     if (!session->checkpoints.writing)

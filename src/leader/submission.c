@@ -104,6 +104,8 @@ static int make_session(struct submission *self, struct session_setup *setup)
         .state = leader->state,
         .keeps_updates = state_is_durable(leader->state),
         .leader_term = leader->term,
+        .replaced = leader_hears_of_another,
+        .replaced_context = leader,
     };
 
     return session_new(&self->session, &env, setup, NULL, NULL, &self->error);
@@ -266,6 +268,7 @@ void submission_make(struct submission *self)
         return;
     }
     self->status = make(self, diags);
+    submission_settle(self);
     if (diags_errors(diags) + diags_warnings(diags) > 0)
         self->warnings = diags_text(diags);
     if (self->warnings)
@@ -279,6 +282,8 @@ void submission_free(struct submission *self)
     free(self->session_id);
     free(self->from);
     free(self->kept_config);
+    state_batch_free(self->staged);
+    state_snapshot_free(self->before);
     free(self->warnings);
     free(self);
 }

@@ -15,8 +15,10 @@ struct submission {
 
     struct session *session;
     char *session_id;
-    char *from;        /* where the state of a session that goes on comes from, in words; NULL: a new one */
-    char *kept_config; /* the session as it was posted, of the state; or NULL */
+    char *from;                    /* where the state of a session that goes on comes from, in words; NULL: a new one */
+    char *kept_config;             /* the session as it was posted, of the state; or NULL */
+    struct state_batch *staged;    /* of a checkpoint: memory shows it, the store is told once the session is made */
+    struct state_snapshot *before; /* what memory had in its place; NULL: nothing */
     double max_wait_s;
     char *warnings; /* what was wrong, one a line; or NULL */
     int status;
@@ -29,6 +31,8 @@ void submission_make(struct submission *self);
  * the session's newest checkpoint. */
 int submission_load(struct submission *self);
 int submission_load_file(struct submission *self, const char *name);
+/* What came from a checkpoint becomes the session's state, or what was there before is there again. */
+void submission_settle(struct submission *self);
 /* The session that a leader left unfinished: fills session_id, kept_config. ERR_NOT_FOUND: there is none. */
 int submission_find_unfinished(struct submission *self);
 int submission_take_config(struct submission *self, const char *config_json);

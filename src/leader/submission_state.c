@@ -27,24 +27,72 @@ static int clear_session(struct state_batch *batch, const char *id, struct error
     return status;
 }
 
-static int load_file(struct leader *leader, const char *path, const char *id, struct error *err)
+/* A session that turns out not to fit is refused, and must not have cost the state that was there: for the time of the
+ * checks only memory shows what is in the file, and only for this id, which nobody else uses meanwhile. */
+static int stage(struct submission *self, struct error *err)
 {
-    struct state_batch *read = NULL, *batch = state_batch_new();
-    int status = batch ? OK : FAIL(err, ERR_MEMORY, "no memory for the checkpoint %s", path);
+    struct state *state = self->leader->state;
+    int status = state_snapshot(state, self->session_id, &self->before, err);
 
+    if (status == OK || status == ERR_NOT_FOUND)
+        status = state_preview(state, self->staged, err);
+    return status;
+}
+
+static int load_file(struct submission *self, const char *path)
+{
+    struct state_batch *read = NULL;
+    struct error *err = &self->error;
+    int status;
+
+    self->staged = state_batch_new();
+    status = self->staged ? OK : FAIL(err, ERR_MEMORY, "no memory for the checkpoint %s", path);
     if (status == OK)
-        status = checkpoint_read(path, id, NULL, &read, err);
+        status = checkpoint_read(path, self->session_id, NULL, &read, err);
     if (status == OK)
-        status = clear_session(batch, id, err);
+        status = clear_session(self->staged, self->session_id, err);
     if (status == OK)
-        status = state_batch_merge(batch, read, err);
+        status = state_batch_merge(self->staged, read, err);
     state_batch_free(read);
-    if (status != OK) {
-        state_batch_free(batch);
-        return as_request_error(status, err);
+    if (status == OK)
+        status = stage(self, err);
+    if (status == OK) {
+        self->error = (struct error)ERROR_INIT;
+        return OK;
     }
-    state_commit(leader->state, batch, NULL); /* memory has it at once */
-    return OK;
+    state_batch_free(self->staged);
+    self->staged = NULL;
+    return as_request_error(status, err);
+}
+
+static int put_back(struct submission *self, struct error *err)
+{
+    const struct state_snapshot *before = self->before;
+    struct state_batch *batch = state_batch_new();
+    int status = batch ? clear_session(batch, self->session_id, err) : FAIL(err, ERR_MEMORY, "no memory");
+
+    for (size_t i = 0; status == OK && before && i < before->n; i++)
+        status = state_batch_put(batch, before->entries[i].store, self->session_id, before->entries[i].key,
+                                 before->entries[i].value, err);
+    if (status == OK)
+        status = state_preview(self->leader->state, batch, err);
+    state_batch_free(batch);
+    return status;
+}
+
+void submission_settle(struct submission *self)
+{
+    struct error why = ERROR_INIT;
+
+    if (!self->staged)
+        return;
+    if (self->status == OK) {
+        state_commit(self->leader->state, self->staged, NULL); /* takes it */
+        self->staged = NULL;
+    } else if (put_back(self, &why) != OK)
+        log_write(self->leader->log, LOG_WARN, "rest",
+                  "the state of session %s is that of a checkpoint that was refused: %s", self->session_id,
+                  why.message);
 }
 
 int submission_load_file(struct submission *self, const char *name)
@@ -64,7 +112,7 @@ int submission_load_file(struct submission *self, const char *name)
     else if (checkpoint_find(dir, self->session_id, &self->from, &self->error) != OK)
         return as_request_error(self->error.status, &self->error);
     status = self->from ? OK : FAIL(&self->error, ERR_MEMORY, "no memory for a path");
-    return status == OK ? load_file(self->leader, self->from, self->session_id, &self->error) : status;
+    return status == OK ? load_file(self, self->from) : status;
 }
 
 /* The store first; where it has nothing, a checkpoint, and that is told. */
@@ -92,7 +140,7 @@ int submission_load(struct submission *self)
               where, path);
     free(self->from);
     self->from = path;
-    return load_file(leader, path, self->session_id, &self->error);
+    return load_file(self, path);
 }
 
 /* ---- flosim leader --resume ---- */
@@ -158,7 +206,7 @@ static int find_in_folder(struct submission *self)
         self->session_id = newest.id;
         self->from = newest.path;
         newest.id = newest.path = NULL;
-        status = load_file(self->leader, self->from, self->session_id, &self->error);
+        status = load_file(self, self->from);
     }
     free(newest.id);
     free(newest.path);

@@ -287,6 +287,11 @@ void state_commit(struct state *state, struct state_batch *batch, struct state_t
     state_batch_free(batch);
 }
 
+int state_preview(struct state *state, const struct state_batch *batch, struct error *err)
+{
+    return put_in_memory(state, batch, err);
+}
+
 int state_drop(struct state *state, const char *session_id, struct error *err)
 {
     struct state_batch *batch = state_batch_new();

@@ -66,6 +66,10 @@ struct state_ticket {
  * answered in the order of the commits. An empty batch is answered when all before it are. */
 void state_commit(struct state *state, struct state_batch *batch, struct state_ticket *ticket);
 
+/* Only what this process reads changes, and not the store: for what is to be checked first. The same batch committed
+ * makes it last; a batch of what was there takes it back. OK or ERR_MEMORY. */
+int state_preview(struct state *state, const struct state_batch *batch, struct error *err);
+
 /* Brings a session's four stores from the durable store to memory. OK at once where memory has the session;
  * ERR_NOT_FOUND: there is no such session. Blocks, behind a transaction that is under way, too; during an outage
  * ERR_UNAVAILABLE at once. A connection that has died unnoticed is made once anew. */

@@ -183,14 +183,15 @@ general_config: {{temp_dir_path: {self.path(f"worker{i}")}}}
         return json.loads(found.stdout)["leader_term"] if found.stdout.strip() else None
 
 
-def session(rounds, selection="fedavg"):
+def session(rounds, selection="fedavg", interval=0, model="LeNet5"):
     return {
         "session_config": {"aggregator": "fedavg", "client_selection": selection,
                            "client_selection_args": {"client_fraction": 1.0}, "seed": 3,
+                           "checkpoint_interval": interval,
                            "wait_for_clients": {"min_clients": WORKERS, "max_wait_s": 30}},
         "benchmark_config": {"skip_benchmark": True},
-        "server_training_config": {"model_dir": "LeNet5", "num_training_rounds": rounds},
-        "client_training_config": {"model_id": "LeNet5", "model_class": "LeNet5", "dataset": "fashion-mnist",
+        "server_training_config": {"model_dir": model, "num_training_rounds": rounds},
+        "client_training_config": {"model_id": model, "model_class": model, "dataset": "fashion-mnist",
                                    "epochs": 1, "batch_size": 16, "train_timeout_duration_s": 30},
     }
 
@@ -199,6 +200,11 @@ def post(leader, name, rounds, **more):
     status, answer = leader.ask("POST", "/v1/sessions",
                                 {"session_id": name, "federated_learning_config": session(rounds), **more})
     expect(status, 202, answer)
+
+
+def end_of(leader, name):
+    return wait_for(f"the end of {name}", lambda: (lambda s: s if s["status"] in ("finished", "failed", "stopped") else None)(
+        leader.session(name)))
 
 
 def files(folder):
@@ -266,6 +272,33 @@ def a_killed_leader_leaves_no_alarm(stage):
     expect(second.process.wait(DEADLINE_S), 0, "told to leave")
 
 
+def a_checkpoint_that_does_not_fit_costs_nothing(stage, leader):
+    """It is refused when the session is checked, and the state that was there stays."""
+    config = session(2, interval=1)
+    expect(leader.ask("POST", "/v1/sessions", {"session_id": "kept", "federated_learning_config": config})[0], 202)
+    expect(end_of(leader, "kept")["round"], 2)
+    shutil.copy(stage.path("checkpoints", "checkpoint_kept.tar.1"), stage.path("checkpoints", "checkpoint_old.tar"))
+    other = {"session_id": "kept", "federated_learning_config": session(3, model="FedAT_CNN")}
+    status, answer = leader.ask("POST", "/v1/sessions", {**other, "restore": True, "file": "checkpoint_old.tar"})
+    assert status == 400 and "does not fit" in answer["message"], (status, answer)
+    longer = {"session_id": "kept", "federated_learning_config": session(3, interval=1)}
+    expect(leader.ask("POST", "/v1/sessions", {**longer, "restore": True})[0], 202)
+    expect(end_of(leader, "kept")["round"], 3)
+    events = [json.loads(line) for line in files(stage.path("runs", "kept"))["events.jsonl"].splitlines()]
+    expect([event["round"] for event in events if event["event"] == "session_restored"], [2], "where it went on")
+
+
+def a_checkpoint_folder_that_another_took(stage, leader):
+    """A leader that hears of its successor from nobody else."""
+    expect(leader.ask("POST", "/v1/sessions", {"session_id": "taken", "federated_learning_config":
+                                               session(100000, interval=1)})[0], 202)
+    wait_for("a round", lambda: leader.session("taken")["round"] >= 1)
+    os.replace(stage.write("term", "9000000000000000000\n"), stage.path("checkpoints", "leader_0.term"))
+    leader.stops_for_another("the checkpoint folder")
+    with open(stage.path("runs", "taken", "events.jsonl")) as events:
+        assert "session_finished" not in events.read()
+
+
 def run(stage):
     subprocess.check_call([flosim, "partition", "fashion-mnist", "--clients", str(WORKERS), "--samples-per-client", "400",
                            "--seed", "1", "--out", stage.path("data")], stdout=subprocess.DEVNULL)
@@ -275,6 +308,11 @@ def run(stage):
     second = stopped_and_continued(stage)
     cut_off_from_the_broker(stage, second)
     a_killed_leader_leaves_no_alarm(stage)
+    os.mkdir(stage.path("checkpoints"))
+    leader = stage.start_leader("--set", "checkpoint_keep=3")
+    wait_for("all workers", lambda: leader.active() == WORKERS)
+    a_checkpoint_that_does_not_fit_costs_nothing(stage, leader)
+    a_checkpoint_folder_that_another_took(stage, leader)
 
 
 def main():

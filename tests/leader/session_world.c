@@ -177,8 +177,14 @@ bool begin_restored(struct world *world, const struct wish *wish, struct validat
                     const struct session_restore *restore, char *refusal)
 {
     struct session_setup *setup = make_setup(world, wish, restore);
-    struct session_env env = {&world->config, &world->host, NULL, world->loop,         world->executor,
-                              world->roster,  world->state, 5,    world->keeps_updates};
+    struct session_env env = {.config = &world->config,
+                              .host = &world->host,
+                              .loop = world->loop,
+                              .executor = world->executor,
+                              .roster = world->roster,
+                              .state = world->state,
+                              .leader_term = 5,
+                              .keeps_updates = world->keeps_updates};
     struct error err = ERROR_INIT;
 
     setup->validator = validator;

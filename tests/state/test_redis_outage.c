@@ -329,3 +329,24 @@ Test(redis_outage, a_read_of_a_replaced_leader_gives_it_no_right_to_write, .time
     redis_stage_expect(&stage, "s", "first");
     redis_stage_strike(&stage);
 }
+
+/* What is looked at before it is decided on. */
+Test(redis_outage, a_preview_is_in_memory_only, .timeout = 60)
+{
+    struct redis_stage stage;
+    struct state_batch *batch = state_batch_new();
+    struct blob *value;
+
+    redis_stage_set(&stage);
+    redis_stage_open(&stage);
+    cr_assert(redis_stage_commit(&stage, "s", "before"));
+    cr_assert_eq(state_batch_put_text(batch, STORE_TRAINING_SESSION, "s", "status", "looked at", NULL), OK);
+    cr_assert_eq(state_preview(stage.state, batch, NULL), OK);
+    state_batch_free(batch);
+    cr_assert_eq(state_get(stage.state, STORE_TRAINING_SESSION, "s", "status", &value, NULL), OK);
+    cr_assert_eq(memcmp(blob_bytes(value), "looked at", 9), 0);
+    blob_unref(value);
+    cr_assert(redis_stage_commit(&stage, "t", "another"));
+    redis_stage_expect(&stage, "s", "before");
+    redis_stage_strike(&stage);
+}
