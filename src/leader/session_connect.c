@@ -43,6 +43,7 @@ static void began(struct session *session)
     session->phase = PHASE_RUNNING;
     session->status = SESSION_RUNNING;
     session->began_ns = session_now_ns(session);
+    session->sampling = loop_sample_begin(session->env.loop, NULL) == OK;
     session->compute.began_ns = session->began_ns;
     session->counts.began_ns = session->began_ns;
     if (!session->recorded)

@@ -129,20 +129,31 @@ static void write_folder(struct executor_task *task)
                   &self->error);
 }
 
+static json_t *lag_json(const struct session *session)
+{
+    struct loop_lag lag;
+
+    loop_lag(session->env.loop, &lag);
+    return json_pack("{s:I, s:f, s:f, s:f}", "samples", (json_int_t)lag.events, "p50_ms", lag.p50_ms, "p99_ms",
+                     lag.p99_ms, "max_ms", lag.max_ms);
+}
+
 static void finished(struct session *session)
 {
     const struct session_ledger *ledger = &session->ledger;
 
     session->phase = PHASE_OVER;
+    if (session->sampling)
+        loop_sample_end(session->env.loop);
     roster_release(session->env.roster);
     session_emit(session, "session_finished",
-                 json_pack("{s:s, s:s, s:s, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:f}", "session_id",
+                 json_pack("{s:s, s:s, s:s, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:f, s:o}", "session_id",
                            session_id(session), "status", session_status_text(session->status), "reason",
                            session->reason, "rounds", (json_int_t)session->version, "lost_rounds",
                            (json_int_t)ledger->lost_rounds, "ledger", "sent", (json_int_t)ledger->sent, "merged",
                            (json_int_t)ledger->merged, "refused", (json_int_t)ledger->refused, "failed",
                            (json_int_t)ledger->failed, "dropped", (json_int_t)ledger->dropped, "duration_s",
-                           session_elapsed_s(session)));
+                           session_elapsed_s(session), "loop_lag", lag_json(session)));
     log_write(session->env.log, session->status == SESSION_FAILED ? LOG_WARN : LOG_INFO, "session",
               "session %s: %s rounds=%lld sent=%lld merged=%lld refused=%lld failed=%lld dropped=%lld session=%s",
               session_status_text(session->status), session->reason, (long long)session->version,

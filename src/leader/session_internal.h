@@ -231,6 +231,7 @@ struct session {
     bool abandoned; /* another leader goes on with it */
     struct loop_event end_event;
     struct roster_listener listener;
+    bool sampling; /* the loop's lag, while it runs */
     struct loop_timer wait_timer;
     uint64_t began_ns, wait_began_ns;
     size_t echoes_due;

@@ -10,6 +10,7 @@
 /* Lags are counted in buckets of a logarithmic scale: 8 to each power of two of nanoseconds, so a percentile is at most
  * an eighth too high, and the table never grows. */
 enum { LAG_STEPS = 8, LAG_BUCKETS = 62 * LAG_STEPS };
+enum { SAMPLE_NS = 10000000, MAX_MISSED_SAMPLES = 6000 };
 
 struct queue {
     struct loop_event *first, **tail;
@@ -33,6 +34,8 @@ struct loop {
     uint64_t next_sequence;
     uint64_t lag_counts[LAG_BUCKETS];
     uint64_t lag_total, lag_max_ns;
+    struct loop_timer sample;
+    size_t samplers;
 };
 
 static void queue_init(struct queue *queue)
@@ -171,15 +174,45 @@ static double lag_bucket_end_ns(size_t bucket)
     return (double)(LAG_STEPS + bucket % LAG_STEPS + 1) * (double)(1ull << (octave - 3));
 }
 
-static void lag_count(struct loop *loop, uint64_t due_ns)
+static void lag_count_at(struct loop *loop, uint64_t due_ns, uint64_t now_ns)
 {
-    uint64_t now_ns = clock_now_ns(loop->clock);
     uint64_t lag_ns = now_ns > due_ns ? now_ns - due_ns : 0;
 
     loop->lag_counts[lag_bucket(lag_ns)]++;
     loop->lag_total++;
     if (lag_ns > loop->lag_max_ns)
         loop->lag_max_ns = lag_ns;
+}
+
+static void lag_count(struct loop *loop, uint64_t due_ns)
+{
+    lag_count_at(loop, due_ns, clock_now_ns(loop->clock));
+}
+
+/* The samples that were due meanwhile came too late too. */
+static void take_sample(struct loop_timer *timer)
+{
+    struct loop *loop = CONTAINER_OF(timer, struct loop, sample);
+    uint64_t now_ns = clock_now_ns(loop->clock), due_ns = timer->due_ns + SAMPLE_NS;
+
+    for (int i = 0; i < MAX_MISSED_SAMPLES && due_ns <= now_ns; i++, due_ns += SAMPLE_NS)
+        lag_count_at(loop, due_ns, now_ns);
+    loop_timer_set(loop, timer, due_ns > now_ns ? due_ns - now_ns : SAMPLE_NS,
+                   NULL); /* its place in the heap is free */
+}
+
+int loop_sample_begin(struct loop *loop, struct error *err)
+{
+    int status = loop->samplers ? OK : loop_timer_set(loop, &loop->sample, SAMPLE_NS, err);
+
+    loop->samplers += status == OK;
+    return status;
+}
+
+void loop_sample_end(struct loop *loop)
+{
+    if (--loop->samplers == 0)
+        loop_timer_cancel(loop, &loop->sample);
 }
 
 static double lag_percentile_ms(const struct loop *loop, unsigned percent)
@@ -225,6 +258,7 @@ int loop_new(struct loop **out, const struct clock *clock, struct error *err)
     }
     loop->clock = clock;
     queue_init(&loop->posted);
+    loop_timer_init(&loop->sample, take_sample);
     *out = loop;
     return OK;
 }

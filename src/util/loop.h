@@ -55,6 +55,11 @@ struct loop_lag {
     double p50_ms, p99_ms, max_ms; /* from posting an event (or a timer's due time) to the start of its handling */
 };
 
+/* Loop thread only. Between begin and end (which nest) the loop also asks itself every 10 ms how late it is, so that
+ * percentiles rest on many samples even where few events come. A late moment counts for every one that it delays. */
+int loop_sample_begin(struct loop *loop, struct error *err);
+void loop_sample_end(struct loop *loop);
+
 /* Loop thread only. Fills `lag` for the time since the loop began. */
 void loop_lag(const struct loop *loop, struct loop_lag *lag);
 

@@ -329,6 +329,40 @@ Test(loop, reports_how_late_events_were, .timeout = 60)
     loop_free(loop);
 }
 
+struct blocker {
+    struct loop_timer timer;
+    struct manual_clock *clock;
+};
+
+static void block_for_a_second(struct loop_timer *timer)
+{
+    CONTAINER_OF(timer, struct blocker, timer)->clock->now_ns += 1000000000u;
+}
+
+/* A second's block delays a hundred samples, the last of them by nothing. */
+Test(loop, samples_its_lag_between_events, .timeout = 60)
+{
+    struct manual_clock clock = manual_clock();
+    struct loop *loop = new_loop(&clock.clock);
+    struct blocker blocker = {.clock = &clock};
+    struct counter counter = {{.handle = count_and_post_again}, loop, 0, 3};
+    struct loop_lag lag;
+
+    cr_assert_eq(loop_sample_begin(loop, NULL), OK);
+    cr_assert_eq(loop_sample_begin(loop, NULL), OK);
+    loop_sample_end(loop);
+    loop_timer_init(&blocker.timer, block_for_a_second);
+    loop_timer_set(loop, &blocker.timer, 0, NULL);
+    loop_post(loop, &counter.event); /* handled between the timers and after them */
+    loop_run(loop);
+    loop_lag(loop, &lag);
+    cr_assert_eq(lag.events, 1 + 100 + 3, "%llu", (unsigned long long)lag.events);
+    cr_assert(lag.max_ms >= 990 && lag.max_ms <= 1000, "max %g", lag.max_ms);
+    cr_assert(lag.p50_ms >= 400 && lag.p50_ms <= 600, "p50 %g", lag.p50_ms);
+    loop_sample_end(loop);
+    loop_free(loop);
+}
+
 Test(loop, a_new_loop_has_no_lag, .timeout = 60)
 {
     struct loop *loop = new_loop(&clock_system);
