@@ -81,3 +81,29 @@ Test(redis, large_values_go_in_chunks_and_leave_none_behind)
     }
     redis_fixture_stop(&redis);
 }
+
+/* As a large model's global weights are: whole over several fields of the default size. Not on disk, and with
+ * much patience: on a machine that is busy with other tests it takes long enough. */
+Test(redis, a_value_of_80_mb, .timeout = 120)
+{
+    const size_t size = 80000003;
+    struct redis_fixture redis;
+    struct error err = ERROR_INIT;
+    struct backend *backend;
+    struct blob *got;
+
+    redis_fixture_start(&redis, NULL, NULL);
+    redis_fixture_do(&redis, "CONFIG SET appendonly no", "+OK");
+    struct store_options options = {.host = "127.0.0.1", .port = redis.port, .timeout_ms = 60000};
+    struct state_batch *batch = large_batch(size, 1);
+    cr_assert_eq(backend_open(&backend, store_kind_find("redis"), &options, &err), OK, "%s", err.message);
+    cr_assert_eq(backend->ops->putall(backend->priv, batch, &err), OK, "%s", err.message);
+    cr_assert_eq(backend->ops->get(backend->priv, STORE_TRAINING_SESSION, "s", "global_model", &got, &err), OK);
+    cr_assert_eq(blob_size(got), size);
+    cr_assert_eq(memcmp(blob_bytes(got), blob_bytes(batch->groups[0].changes.entries[0].value), size), 0);
+    redis_fixture_do(&redis, "HLEN training_session_s", ":4"); /* its name, its size, two parts */
+    blob_unref(got);
+    state_batch_free(batch);
+    backend_close(backend);
+    redis_fixture_stop(&redis);
+}

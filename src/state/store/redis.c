@@ -34,7 +34,6 @@ static int wait_until_loaded(struct redis *self, int for_ms, const struct log *l
 static int open_redis(void *priv, const struct store_options *options, struct error *err)
 {
     struct redis *self = priv;
-    int timeout_ms = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
     int status;
 
     self->host = strdup(options->host);
@@ -42,7 +41,8 @@ static int open_redis(void *priv, const struct store_options *options, struct er
     self->password = options->password ? strdup(options->password) : NULL;
     self->port = options->port;
     self->db = options->db;
-    self->timeout = (struct timeval){timeout_ms / 1000, timeout_ms % 1000 * 1000};
+    self->slowness = 1;
+    self->timeout_ms = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
     self->chunk_bytes = options->chunk_bytes ? options->chunk_bytes : (size_t)64 << 20;
     self->probes = options->probes;
     if (!self->host)

@@ -6,8 +6,6 @@
 #ifndef FLOSIM_STATE_STORE_REDIS_H
 #define FLOSIM_STATE_STORE_REDIS_H
 
-#include <sys/time.h>
-
 #include <hiredis/hiredis.h>
 
 #include "state/batch.h"
@@ -17,7 +15,9 @@ struct redis {
     char *host, *username, *password, *cluster;
     int port;
     int64_t db;
-    struct timeval timeout;
+    int timeout_ms;
+    double patience_s; /* how long the next reply may take */
+    size_t slowness;   /* from 1; doubles with every transaction that fails, so that a slow disk is not for ever */
     size_t chunk_bytes;
     struct probes *probes;
     char *out; /* commands not yet sent */
@@ -35,6 +35,8 @@ enum { NAME_MAX_BYTES = 400, FIELD_MAX = STORE_KEY_MAX + 32 };
 int redis_connect(struct redis *self, struct error *err); /* anew, logs in and selects the database */
 void redis_disconnect(struct redis *self);
 int redis_lost(struct redis *self, int status, const char *why, struct error *err); /* disconnects; the status */
+/* The next replies may come after timeout_ms, and so much later as `bytes` take a slow disk. */
+void redis_be_patient(struct redis *self, size_t bytes);
 int redis_is_loading(struct redis *self, bool *loading, struct error *err);
 
 /* Commands are collected and counted in `awaited`. A command of texts; the last argument is NULL. */

@@ -1,6 +1,7 @@
 /* The connection of the kind `redis`: commands are collected and sent in large pieces, replies come in their order. */
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "util/crash_point.h"
 
 enum { BUFFERED = 64 * 1024 };
+#define SLOW_DISK_BYTES_S 10e6 /* with `appendfsync always` EXEC is answered after all of it was written */
 
 void redis_disconnect(struct redis *self)
 {
@@ -134,8 +136,7 @@ int redis_reply(struct redis *self, redisReply **out, struct error *err)
     if (self->connection->err == REDIS_ERR_PROTOCOL)
         return redis_lost(self, ERR_SETUP, "what listens there does not speak Redis", err);
     if (self->connection->err == REDIS_ERR_IO && errno == EAGAIN)
-        snprintf(why, sizeof why, "no answer for %.1f s",
-                 (double)self->timeout.tv_sec + 1e-6 * (double)self->timeout.tv_usec);
+        snprintf(why, sizeof why, "no answer for %.1f s", self->patience_s);
     else
         snprintf(why, sizeof why, "%s", self->connection->errstr);
     return redis_lost(self, ERR_UNAVAILABLE, why, err);
@@ -180,15 +181,26 @@ static int log_in(struct redis *self, struct error *err)
     return status == OK ? redis_ask(self, NULL, err) : status;
 }
 
+static struct timeval timeval_of(double seconds)
+{
+    return (struct timeval){(time_t)seconds, (suseconds_t)(1e6 * (seconds - floor(seconds)))};
+}
+
+void redis_be_patient(struct redis *self, size_t bytes)
+{
+    self->patience_s = 1e-3 * self->timeout_ms + (double)bytes / SLOW_DISK_BYTES_S;
+    redisSetTimeout(self->connection, timeval_of(self->patience_s));
+}
+
 int redis_connect(struct redis *self, struct error *err)
 {
     redis_disconnect(self);
-    self->connection = redisConnectWithTimeout(self->host, self->port, self->timeout);
+    self->connection = redisConnectWithTimeout(self->host, self->port, timeval_of(1e-3 * self->timeout_ms));
     if (!self->connection)
         return FAIL(err, ERR_MEMORY, "no memory for a connection to Redis");
     if (self->connection->err)
         return redis_lost(self, ERR_UNAVAILABLE, self->connection->errstr, err);
-    redisSetTimeout(self->connection, self->timeout);
+    redis_be_patient(self, 0);
     redisEnableKeepAlive(self->connection);
     return log_in(self, err);
 }

@@ -88,6 +88,17 @@ static int read_watch(struct redis *self, bool done, struct error *err)
                 : redis_lost(self, ERR_UNAVAILABLE, "somebody else changed the leader's record; trying again", err);
 }
 
+/* Too short a patience would send the same large transaction again and again. */
+static void note_slowness(struct redis *self, int status)
+{
+    enum { MOST = 16 };
+
+    if (status == OK)
+        self->slowness = 1;
+    else if (self->slowness < MOST)
+        self->slowness *= 2;
+}
+
 int redis_putall(void *priv, const struct state_batch *batch, struct error *err)
 {
     struct redis *self = priv;
@@ -113,9 +124,14 @@ int redis_putall(void *priv, const struct state_batch *batch, struct error *err)
     if (status == OK)
         status = redis_flush(self, err);
     if (status == OK)
+        redis_be_patient(self, state_batch_bytes(batch) * self->slowness);
+    if (status == OK)
         status = read_exec(self, &done, err);
     if (status == OK && self->term)
         status = read_watch(self, done, err);
+    if (self->connection)
+        redis_be_patient(self, 0);
+    note_slowness(self, status);
     if (status == OK)
         self->acknowledged = self->sequence;
     else if (status != ERR_PRECONDITION)
