@@ -18,6 +18,9 @@
 
 enum fault_target { FAULT_CLIENTS, FAULT_LEADER, FAULT_BROKER, FAULT_REDIS };
 
+#define FAULT_BIT(target) (1u << (target))
+#define FAULT_OF_SERVERS  (FAULT_BIT(FAULT_LEADER) | FAULT_BIT(FAULT_BROKER) | FAULT_BIT(FAULT_REDIS))
+
 /* How a leader begins that takes a dead one's place. */
 struct leader_resume {
     bool revive;    /* the model and the round number only; else everything */
@@ -48,7 +51,7 @@ struct fault_world {
 struct victim {
     enum fault_target target;
     size_t client;                   /* FAULT_CLIENTS: which one */
-    uint32_t fault;                  /* number of the fault, from 1 */
+    uint32_t fault;                  /* number of the strike, from 1: no two orders have the same */
     int64_t first_round, last_round; /* from 0: in which an order holds */
     /* When the fault struck: */
     uint32_t activations; /* how often the leader had seen it come (a client), or had reached it (the broker) */
@@ -70,6 +73,7 @@ struct fault_ops {
     const char *help;
     const struct param_table *params; /* arguments of its own, beside the common ones; or NULL */
     enum fault_target target;
+    unsigned also;            /* FAULT_BITs of those that `whom:` can name instead */
     enum fault_for takes_for; /* does it end after `for:`? */
     bool undo_at_once;   /* undone as soon as it is noticed, and the barrier lasts until the victim has recovered (but a
                           * leader, whose end ends it) */
@@ -118,6 +122,7 @@ uint32_t fault_activations(const struct fault_world *world, const struct victim 
 bool fault_at_once(const struct fault_world *world, const struct victim *victim);    /* true */
 bool fault_was_missed(const struct fault_world *world, const struct victim *victim); /* or came back since */
 bool fault_came_back(const struct fault_world *world, const struct victim *victim);
+bool fault_leader_works(const struct fault_world *world, const struct victim *victim); /* its session goes on */
 bool fault_process_has_ended(const struct fault_world *world, const struct victim *victim);
 bool fault_process_was_ended(const struct fault_world *world, const struct victim *victim); /* or started anew since */
 int fault_kill_process(struct fault_world *world, const struct victim *victim, const void *args, struct error *err);
@@ -134,7 +139,5 @@ struct fault_after {
 extern const struct param_table fault_after_table;
 double fault_after_pause_s(const void *args);
 bool fault_server_is_open(const struct fault_world *world, const struct victim *victim);
-const char *fault_broker_obstacle(const struct fault_limits *limits, const void *args);
-const char *fault_redis_obstacle(const struct fault_limits *limits, const void *args);
 
 #endif

@@ -5,11 +5,6 @@
 #include "sim/fault_runner_internal.h"
 #include "util/container_of.h"
 
-struct leader_block *fault_runner_leader(const struct fault_runner *runner)
-{
-    return shared_leader(runner->setting.world->shared);
-}
-
 /* Nothing may hold a run for ever: neither a victim that does not get to its halt nor a leader that notices nothing. */
 static void out_of_patience(struct supervisor_timer *timer)
 {
@@ -52,131 +47,211 @@ static void release(struct fault_runner *runner, int *slot)
 
 /* --- which faults --- */
 
-static bool is_before(int64_t round, enum fault_phase phase, const struct fault_plan *plan)
+static bool is_before(int64_t round, enum fault_phase phase, const struct barrier *barrier)
 {
-    return round < plan->round || (round == plan->round && phase < plan->phase);
+    return round < barrier->round || (round == barrier->round && phase < barrier->phase);
 }
 
-static bool is_of_barrier(const struct fault_runner *runner, size_t i)
+static bool is_of_barrier(const struct fault_runner *runner, const struct strike *strike)
 {
-    const struct fault_plan *plan = &runner->setting.plans[i];
-
-    return plan->by_round && plan->round == runner->barrier.round && plan->phase == runner->barrier.phase;
+    return strike->by_round && strike->round == runner->barrier.round &&
+           strike->plan->when.phase == runner->barrier.phase;
 }
 
-/* The earliest after (round, phase); NULL: there is none. */
-static const struct fault_plan *find_next(const struct fault_runner *runner, int64_t round, enum fault_phase phase)
+/* Is it taken back here? */
+static bool ends_at_barrier(const struct fault_runner *runner, const struct strike *strike)
 {
-    const struct fault_plan *next = NULL;
+    return strike->began && strike->undo_round == runner->barrier.round && runner->barrier.phase == PHASE_SELECTION;
+}
 
-    for (size_t i = 0; i < runner->setting.num_plans; i++) {
-        const struct fault_plan *plan = &runner->setting.plans[i];
+static bool strikes_clients(const struct strike *strike)
+{
+    return strike->plan->whom.target == FAULT_CLIENTS;
+}
 
-        if (plan->by_round && is_before(round, phase, plan) && (!next || is_before(plan->round, plan->phase, next)))
-            next = plan;
+/* Let `barrier` be no later than this. */
+static void take_earlier(struct barrier *barrier, int64_t round, enum fault_phase phase)
+{
+    if (barrier->round < 0 || is_before(round, phase, barrier)) {
+        barrier->round = round;
+        barrier->phase = phase;
+    }
+}
+
+/* The earliest thing that waits for a round; round -1: there is none. */
+static struct barrier find_next(const struct fault_runner *runner)
+{
+    struct barrier next = {.round = -1, .at_selected = -1, .at_point = -1};
+
+    for (const struct strike *strike = runner->open; strike; strike = strike->next) {
+        if (strike->by_round && !strike->began)
+            take_earlier(&next, strike->round, strike->plan->when.phase);
+        else if (strike->undo_round >= 0)
+            take_earlier(&next, strike->undo_round, PHASE_SELECTION);
     }
     return next;
 }
 
-/* Arm what comes after (round, phase). */
-static void arm_next(struct fault_runner *runner, int64_t round, enum fault_phase phase)
+/* Who has to be halted for it. */
+static void look_at_strikes(struct fault_runner *runner)
 {
-    const struct fault_plan *next = find_next(runner, round, phase);
     struct barrier *barrier = &runner->barrier;
 
-    barrier->stage = BARRIER_NONE;
     barrier->has_clients = barrier->needs_leader = false;
-    if (!next)
-        return;
-    barrier->round = next->round;
-    barrier->phase = next->phase;
-    for (size_t i = 0; i < runner->setting.num_plans; i++) {
-        bool of_clients = runner->setting.plans[i].ops->target == FAULT_CLIENTS;
+    for (const struct strike *strike = runner->open; strike; strike = strike->next) {
+        bool begins = is_of_barrier(runner, strike) && !strike->began;
 
-        barrier->has_clients |= is_of_barrier(runner, i) && of_clients;
-        barrier->needs_leader |= is_of_barrier(runner, i) && !of_clients;
+        barrier->has_clients |= begins && strikes_clients(strike);
+        barrier->needs_leader |= (begins && !strikes_clients(strike)) || ends_at_barrier(runner, strike);
     }
-    barrier->stage = barrier->has_clients ? BARRIER_ARMED : BARRIER_HALTING;
-    if (barrier->has_clients)
-        barrier->at_selected = arm(runner, "leader.selected", next->round);
-    else
-        barrier->at_point = arm(runner, fault_phase_point(next->phase), next->round);
 }
 
-/* Selected in this round (or any client, for faults by order), and not a victim of an earlier fault of the same
- * barrier. */
-static size_t list_candidates(struct fault_runner *runner, const struct fault_ops *ops)
+static void arm_next(struct fault_runner *runner)
+{
+    struct barrier *barrier = &runner->barrier;
+    struct barrier next = find_next(runner);
+
+    runner->replan = false;
+    barrier->stage = BARRIER_NONE;
+    barrier->round = next.round;
+    barrier->phase = next.phase;
+    if (next.round < 0)
+        return;
+    look_at_strikes(runner);
+    barrier->stage = barrier->has_clients ? BARRIER_ARMED : BARRIER_HALTING;
+    if (barrier->has_clients)
+        barrier->at_selected = arm(runner, "leader.selected", next.round);
+    else
+        barrier->at_point = arm(runner, fault_phase_point(next.phase), next.round);
+}
+
+static bool is_hit(const struct fault_runner *runner, int slot)
+{
+    return slot >= 0 && probe_state(&fault_runner_leader(runner)->probes, slot) == PROBE_HIT;
+}
+
+/* A strike came to wait for a round while the leader is on its way to another barrier: which is the first now? A
+ * barrier at which somebody halts already is held before. */
+static void plan_again(struct fault_runner *runner)
+{
+    struct barrier *barrier = &runner->barrier;
+    bool is_on_its_way = barrier->stage == BARRIER_NONE || barrier->stage == BARRIER_ARMED ||
+                         (barrier->stage == BARRIER_HALTING && !barrier->has_clients);
+
+    if (!runner->replan || !is_on_its_way || is_hit(runner, barrier->at_selected) || is_hit(runner, barrier->at_point))
+        return;
+    release(runner, &barrier->at_selected);
+    release(runner, &barrier->at_point);
+    arm_next(runner);
+}
+
+/* --- victims --- */
+
+static bool has_victim(const struct strike *strike, size_t client)
+{
+    for (size_t v = 0; v < strike->num_victims; v++)
+        if (strikes_clients(strike) && strike->victims[v].victim.client == client)
+            return true;
+    return false;
+}
+
+/* Is it a victim of an earlier fault of the same barrier? */
+static bool is_taken(const struct fault_runner *runner, size_t client)
+{
+    for (const struct strike *strike = runner->open; strike; strike = strike->next)
+        if (is_of_barrier(runner, strike) && has_victim(strike, client))
+            return true;
+    return false;
+}
+
+/* Selected in this round (or any client, for faults by order), and not taken. */
+static size_t list_candidates(struct fault_runner *runner, const struct fault_plan *plan)
 {
     const struct fault_world *world = runner->setting.world;
+    bool of_all = plan->ops->by_order && plan->whom.kind != WHOM_SELECTED;
     size_t n = 0;
 
     for (size_t i = 0; i < world->num_clients; i++) {
-        bool free_to_take =
-            ops->by_order || atomic_load(&shared_client(world->shared, i)->selected_round) == runner->barrier.round;
+        int64_t selected = atomic_load(&shared_client(world->shared, i)->selected_round);
 
-        for (size_t f = 0; f < runner->setting.num_plans && free_to_take; f++)
-            for (size_t v = 0; is_of_barrier(runner, f) && v < runner->faults[f].strike.num_victims; v++)
-                free_to_take &= runner->faults[f].strike.victims[v].victim.target != FAULT_CLIENTS ||
-                                runner->faults[f].strike.victims[v].victim.client != i;
-        if (free_to_take)
+        if ((of_all || selected == runner->barrier.round) && !is_taken(runner, i))
             runner->clients[n++] = (uint32_t)i;
     }
     return n;
 }
 
 /* Victims are chosen and halt; an order is given at once, before the leader sends the round's first request. */
-static int begin_fault(struct fault_runner *runner, size_t i)
+static int begin_strike(struct fault_runner *runner, struct strike *strike)
 {
-    struct scheduled *fault = &runner->faults[i];
-    const struct fault_ops *ops = runner->setting.plans[i].ops;
-    int status = fault_runner_choose(runner, i, list_candidates(runner, ops));
+    int status = fault_runner_choose(runner, strike, list_candidates(runner, strike->plan));
 
     if (status)
         return status;
-    if (ops->by_order)
-        strike_begin(&fault->strike);
+    if (strike->plan->ops->by_order)
+        fault_runner_strike(runner, strike);
     else
-        strike_arm(&fault->strike, runner->barrier.round);
+        strike_arm(strike);
     return OK;
 }
 
 /* --- its stages --- */
 
-/* An asynchronous session may have a round without a selection: then nothing strikes in it but orders. */
+static void end_strikes(struct fault_runner *runner)
+{
+    for (struct strike *strike = runner->open; strike; strike = strike->next)
+        if (ends_at_barrier(runner, strike))
+            strike_undo(strike);
+}
+
+static bool is_missed(const struct fault_runner *runner, const struct strike *strike)
+{
+    return is_of_barrier(runner, strike) && !strike->began;
+}
+
+/* An asynchronous session may have a round without a selection: then nothing strikes in it but orders, and what was to
+ * be over by then is. */
 static bool skip_missed(struct fault_runner *runner)
 {
     struct barrier *barrier = &runner->barrier;
+    struct strike *strike = runner->open;
 
-    for (size_t i = 0; i < runner->setting.num_plans; i++)
-        if (is_of_barrier(runner, i) && runner->setting.plans[i].ops->by_order && begin_fault(runner, i))
+    end_strikes(runner);
+    while (strike) {
+        struct strike *next = strike->next;
+
+        if (is_missed(runner, strike) && strike->plan->ops->by_order && begin_strike(runner, strike))
             return false;
+        if (is_missed(runner, strike))
+            fault_runner_miss(runner, strike);
+        strike = next;
+    }
     release(runner, &barrier->at_selected);
     release(runner, &barrier->at_point);
-    event_log_write(
-        runner->setting.events, "fault-missed",
-        json_pack("{s:I, s:s}", "round", (json_int_t)barrier->round + 1, "phase", fault_phase_name(barrier->phase)));
-    arm_next(runner, barrier->round, barrier->phase);
+    arm_next(runner);
     return true;
 }
 
+/* Is the leader past this point? The end of a round comes when it is on record. */
 static bool has_gone_by(const struct fault_runner *runner)
 {
-    return atomic_load(&fault_runner_leader(runner)->selected_round) > runner->barrier.round;
+    struct leader_block *leader = fault_runner_leader(runner);
+    const struct barrier *barrier = &runner->barrier;
+    int64_t finished = atomic_load(&leader->rounds_finished);
+
+    return atomic_load(&leader->selected_round) > barrier->round ||
+           finished > barrier->round + (barrier->phase == PHASE_END);
 }
 
 /* ARMED -> HALTING once the leader halts with its selection made. */
 static bool step_armed(struct fault_runner *runner)
 {
-    struct leader_block *leader = fault_runner_leader(runner);
     struct barrier *barrier = &runner->barrier;
 
-    if (has_gone_by(runner))
-        return skip_missed(runner);
-    if (probe_state(&leader->probes, barrier->at_selected) != PROBE_HIT ||
-        atomic_load(&leader->selected_round) != barrier->round)
-        return false;
-    for (size_t i = 0; i < runner->setting.num_plans; i++)
-        if (is_of_barrier(runner, i) && begin_fault(runner, i))
+    if (!is_hit(runner, barrier->at_selected) ||
+        atomic_load(&fault_runner_leader(runner)->selected_round) != barrier->round)
+        return has_gone_by(runner) && skip_missed(runner);
+    for (struct strike *strike = runner->open; strike; strike = strike->next)
+        if (is_missed(runner, strike) && begin_strike(runner, strike))
             return false;
     barrier->at_point = arm(runner, fault_phase_point(barrier->phase), barrier->round);
     release(runner, &barrier->at_selected);
@@ -185,39 +260,44 @@ static bool step_armed(struct fault_runner *runner)
     return true;
 }
 
-static bool leader_is_there(const struct fault_runner *runner)
-{
-    return !runner->barrier.needs_leader ||
-           probe_state(&fault_runner_leader(runner)->probes, runner->barrier.at_point) == PROBE_HIT;
-}
-
 static bool victims_are_there(struct fault_runner *runner)
 {
     bool ready = true;
 
-    for (size_t i = 0; i < runner->setting.num_plans; i++)
-        if (is_of_barrier(runner, i) && runner->faults[i].chosen)
-            ready &= strike_is_ready(&runner->faults[i].strike);
+    for (struct strike *strike = runner->open; strike; strike = strike->next)
+        if (is_of_barrier(runner, strike) && strike->chosen)
+            ready &= strike_is_ready(strike);
     return ready;
 }
 
-/* HALTING -> STRIKING once everybody has halted. */
+/* The leader waits for whoever is to be back by this round. */
+static void apply(struct fault_runner *runner)
+{
+    for (struct strike *strike = runner->open; strike; strike = strike->next)
+        strike->holds_leader = ends_at_barrier(runner, strike);
+    end_strikes(runner);
+    for (struct strike *strike = runner->open; strike; strike = strike->next) {
+        if (!is_missed(runner, strike) || (!strike->chosen && fault_runner_choose(runner, strike, 0)))
+            continue;
+        fault_runner_strike(runner, strike);
+    }
+}
+
+/* HALTING -> STRIKING once everybody has halted. Who halts already is struck even if the leader, in an asynchronous
+ * session, did not wait. */
 static bool step_halting(struct fault_runner *runner)
 {
     struct barrier *barrier = &runner->barrier;
 
-    if (!leader_is_there(runner))
-        return !barrier->has_clients && has_gone_by(runner) && skip_missed(runner);
+    if (barrier->needs_leader && !is_hit(runner, barrier->at_point)) {
+        if (!has_gone_by(runner))
+            return false;
+        if (!barrier->has_clients)
+            return skip_missed(runner);
+    }
     if (!victims_are_there(runner))
         return false;
-    for (size_t i = 0; i < runner->setting.num_plans; i++) {
-        struct scheduled *fault = &runner->faults[i];
-
-        if (!is_of_barrier(runner, i) || (!fault->chosen && fault_runner_choose(runner, i, 0)))
-            continue;
-        if (!fault->strike.began)
-            strike_begin(&fault->strike);
-    }
+    apply(runner);
     be_patient(runner, runner->setting.world->notice_limit_s);
     barrier->stage = BARRIER_STRIKING;
     return true;
@@ -229,12 +309,12 @@ static bool step_striking(struct fault_runner *runner)
     struct barrier *barrier = &runner->barrier;
     int at_point = barrier->at_point;
 
-    for (size_t i = 0; i < runner->setting.num_plans; i++)
-        if (is_of_barrier(runner, i) && !strike_lets_go(&runner->faults[i].strike))
+    for (const struct strike *strike = runner->open; strike; strike = strike->next)
+        if ((is_of_barrier(runner, strike) || strike->holds_leader) && !strike_lets_go(strike))
             return false;
     supervisor_timer_cancel(runner->setting.world->supervisor, &barrier->patience);
     barrier->at_point = -1;
-    arm_next(runner, barrier->round, barrier->phase); /* before the leader goes on, or it could pass by */
+    arm_next(runner); /* before the leader goes on, or it could pass by */
     release(runner, &at_point);
     return true;
 }
@@ -246,11 +326,12 @@ void barrier_init(struct fault_runner *runner)
 
 void barrier_begin(struct fault_runner *runner)
 {
-    arm_next(runner, -1, PHASE_END);
+    arm_next(runner);
 }
 
 bool barrier_step(struct fault_runner *runner)
 {
+    plan_again(runner);
     switch (runner->barrier.stage) {
     case BARRIER_ARMED:
         return step_armed(runner);

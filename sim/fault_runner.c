@@ -1,9 +1,7 @@
-#include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "sim/fault_runner_internal.h"
-#include "util/container_of.h"
+#include "sim/fault_tell.h"
 
 int fault_runner_new(struct fault_runner **out, const struct fault_setting *setting, struct error *err)
 {
@@ -13,11 +11,15 @@ int fault_runner_new(struct fault_runner **out, const struct fault_setting *sett
         return FAIL(err, ERR_MEMORY, "out of memory");
     runner->setting = *setting;
     barrier_init(runner);
-    runner->faults = calloc(setting->num_plans ? setting->num_plans : 1, sizeof *runner->faults);
+    runner->plans = calloc(setting->num_plans ? setting->num_plans : 1, sizeof *runner->plans);
     runner->clients = calloc(setting->world->num_clients, sizeof *runner->clients);
-    if (!runner->faults || !runner->clients || fault_halts_init(&runner->halts, setting->world, NULL)) {
+    if (!runner->plans || !runner->clients || fault_halts_init(&runner->halts, setting->world, NULL)) {
         fault_runner_free(runner);
         return FAIL(err, ERR_MEMORY, "out of memory");
+    }
+    for (size_t i = 0; i < setting->num_plans; i++) {
+        runner->plans[i].runner = runner;
+        runner->plans[i].index = i;
     }
     *out = runner;
     return OK;
@@ -27,101 +29,224 @@ void fault_runner_free(struct fault_runner *runner)
 {
     if (!runner)
         return;
-    if (runner->faults)
+    if (runner->plans)
         fault_runner_end(runner);
-    for (size_t i = 0; runner->faults && i < runner->setting.num_plans; i++)
-        if (runner->faults[i].chosen)
-            strike_fini(&runner->faults[i].strike);
+    for (size_t i = 0; runner->plans && i < runner->setting.num_plans; i++)
+        free(runner->plans[i].lives);
     fault_halts_fini(&runner->halts);
-    free(runner->faults);
+    free(runner->plans);
     free(runner->clients);
     free(runner);
 }
 
-int fault_runner_choose(struct fault_runner *runner, size_t i, size_t num_candidates)
+struct leader_block *fault_runner_leader(const struct fault_runner *runner)
 {
-    struct scheduled *fault = &runner->faults[i];
-    struct error err = ERROR_INIT;
-    int status =
-        strike_init(&fault->strike, runner, &runner->setting, &runner->halts, i, runner->clients, num_candidates, &err);
+    return shared_leader(runner->setting.world->shared);
+}
 
-    fault->chosen = true;
+int64_t fault_runner_round(const struct fault_runner *runner)
+{
+    int64_t round = atomic_load(&fault_runner_leader(runner)->round);
+
+    return round < 0 ? 0 : round;
+}
+
+static void fail(const struct fault_runner *runner, enum status status, const char *why)
+{
+    struct error err = ERROR_INIT;
+
+    error_set(&err, status, __FILE__, __LINE__, "%s", why);
+    supervisor_fail(runner->setting.world->supervisor, &err);
+}
+
+/* --- open strikes --- */
+
+static void insert(struct fault_runner *runner, struct strike *strike)
+{
+    struct strike **at = &runner->open;
+
+    while (*at &&
+           ((*at)->index < strike->index || ((*at)->index == strike->index && (*at)->occurrence < strike->occurrence)))
+        at = &(*at)->next;
+    strike->next = *at;
+    *at = strike;
+    runner->num_open++;
+}
+
+static void remove_strike(struct fault_runner *runner, struct strike *strike)
+{
+    struct strike **at = &runner->open;
+
+    while (*at != strike)
+        at = &(*at)->next;
+    *at = strike->next;
+    runner->num_open--;
+    strike_free(strike);
+}
+
+struct strike *fault_runner_open(struct fault_runner *runner, size_t index)
+{
+    struct strike *strike = NULL;
+
+    if (runner->num_open >= MAX_OPEN_STRIKES)
+        fail(runner, ERR_UNAVAILABLE, "more than 4096 faults are under way at once");
+    else if (!(strike = strike_new(runner, &runner->setting, &runner->halts, index)))
+        fail(runner, ERR_MEMORY, "out of memory");
+    if (!strike)
+        return NULL;
+    strike->occurrence = runner->plans[index].num_strikes++;
+    strike->number = ++runner->num_strikes;
+    insert(runner, strike);
+    return strike;
+}
+
+void fault_runner_open_in(struct fault_runner *runner, size_t index, int64_t round)
+{
+    struct strike *strike = fault_runner_open(runner, index);
+
+    if (!strike)
+        return;
+    strike->by_round = true;
+    strike->round = round;
+    runner->replan = true;
+}
+
+int fault_runner_choose(struct fault_runner *runner, struct strike *strike, size_t n)
+{
+    struct error err = ERROR_INIT;
+    int status = strike_choose(strike, runner->clients, n, &err);
+
     if (status)
         supervisor_fail(runner->setting.world->supervisor, &err);
     return status;
 }
 
-/* --- faults by time --- */
-
-static size_t list_running(struct fault_runner *runner)
+static void open_next_round(struct fault_runner *runner, const struct strike *strike)
 {
-    const struct fault_world *world = runner->setting.world;
-    size_t n = 0;
+    const struct fault_when *when = &strike->plan->when;
+    int64_t next = when->kind == WHEN_ROUND ? fault_when_next(when, strike->round + 1) : -1;
 
-    for (size_t i = 0; i < world->num_clients; i++)
-        if (world->clients[i].state == PROCESS_RUNNING)
-            runner->clients[n++] = (uint32_t)i;
-    return n;
+    if (next >= 0)
+        fault_runner_open_in(runner, strike->index, next);
 }
 
-static void time_has_come(struct supervisor_timer *timer)
+void fault_runner_strike(struct fault_runner *runner, struct strike *strike)
 {
-    struct scheduled *fault = CONTAINER_OF(timer, struct scheduled, timer);
-
-    if (fault_runner_choose(fault->runner, fault->index, list_running(fault->runner)))
-        return;
-    strike_begin(&fault->strike);
-    fault_runner_step(fault->runner); /* a leader that is dead already is started now */
+    runner->plans[strike->index].has_struck = true;
+    strike_begin(strike);
+    runner->replan |= strike->undo_round >= 0;
+    open_next_round(runner, strike);
 }
 
-/* `at:` counts from the leader's word that the session began: before it there is nothing to disturb. */
-static void start_clock(struct fault_runner *runner)
+void fault_runner_miss(struct fault_runner *runner, struct strike *strike)
 {
-    if (runner->clock_runs || atomic_load(&fault_runner_leader(runner)->session_stage) != STAGE_RUNNING)
+    fault_tell_missed(strike);
+    open_next_round(runner, strike);
+    remove_strike(runner, strike);
+}
+
+/* --- one after another --- */
+
+/* The round that a fault's end belongs to; -1: it has not ended, nor is its last round known. */
+static int64_t end_round(const struct fault_runner *runner, const struct strike *strike, const struct fault_plan *next)
+{
+    int64_t last = strike_last_round(strike), now = fault_runner_round(runner);
+
+    if (last >= 0 && next->when.delay.rounds > 0)
+        return last;
+    if (!strike_is_over(strike))
+        return -1;
+    return strike->round > now ? strike->round : now;
+}
+
+static void follow(struct fault_runner *runner, struct strike *strike)
+{
+    const struct fault_plan *next = strike->plan->next >= 0 ? &runner->setting.plans[strike->plan->next] : NULL;
+    int64_t round = next && strike->began && !strike->followed ? end_round(runner, strike, next) : -1;
+
+    if (round < 0)
         return;
-    runner->clock_runs = true;
-    for (size_t i = 0; i < runner->setting.num_plans; i++)
-        if (!runner->setting.plans[i].by_round)
-            supervisor_timer_set(runner->setting.world->supervisor, &runner->faults[i].timer,
-                                 (uint64_t)(runner->setting.plans[i].at_s * 1e9));
+    strike->followed = true;
+    if (next->when.delay.rounds > 0) {
+        fault_runner_open_in(runner, (size_t)strike->plan->next, round + next->when.delay.rounds);
+        return;
+    }
+    struct strike *follower = fault_runner_open(runner, (size_t)strike->plan->next);
+    if (follower)
+        clock_follow(runner, follower);
+}
+
+/* Lets followers go, frees what is over. */
+static void sweep(struct fault_runner *runner)
+{
+    struct strike *next;
+
+    for (struct strike *strike = runner->open; strike; strike = strike->next)
+        follow(runner, strike);
+    for (struct strike *strike = runner->open; strike; strike = next) {
+        next = strike->next;
+        if (!strike_is_over(strike))
+            continue;
+        if (strike->lifetime)
+            clock_repaired(runner, strike);
+        remove_strike(runner, strike);
+    }
 }
 
 /* --- a leader that is gone --- */
 
-/* Will this fault start one? Rounds do not come without a leader, times do. */
-static bool will_start_leader(const struct fault_runner *runner, size_t i)
+static bool starts_leader(const struct fault_plan *plan)
 {
-    const struct fault_plan *plan = &runner->setting.plans[i];
-    const struct strike *strike = &runner->faults[i].strike;
+    return plan->whom.target == FAULT_LEADER && fault_plan_ends(plan);
+}
 
-    if (plan->ops->target != FAULT_LEADER || (!plan->ops->undo_at_once && plan->for_s <= 0))
-        return false;
-    return strike->began ? strike->victims[0].stage < STRIKE_RECOVERING : !plan->by_round;
+/* The plan, or one that follows it by the clock, however far behind. */
+static bool chain_starts_leader(const struct fault_plan *plans, long i)
+{
+    for (bool first = true; i >= 0; i = plans[i].next, first = false) {
+        if (!first && plans[i].when.delay.rounds > 0)
+            return false;
+        if (starts_leader(&plans[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Rounds do not come without a leader, times do. */
+static bool will_start_leader(const struct fault_runner *runner, const struct strike *strike)
+{
+    const struct fault_plan *plans = runner->setting.plans;
+    long next = strike->plan->next;
+
+    if (!strike->began)
+        return !strike->by_round && chain_starts_leader(plans, (long)strike->index);
+    if (starts_leader(strike->plan) && strike->victims[0].stage < STRIKE_RECOVERING)
+        return true;
+    return !strike->followed && next >= 0 && plans[next].when.delay.rounds == 0 && chain_starts_leader(plans, next);
 }
 
 static void check_leader(const struct fault_runner *runner)
 {
     const struct process *leader = runner->setting.world->leader;
-    struct error err = ERROR_INIT;
 
     if (leader->state != PROCESS_ENDED || !leader->end_expected)
         return;
-    for (size_t i = 0; i < runner->setting.num_plans; i++)
-        if (will_start_leader(runner, i))
+    for (const struct strike *strike = runner->open; strike; strike = strike->next)
+        if (will_start_leader(runner, strike))
             return;
-    error_set(&err, ERR_UNAVAILABLE, __FILE__, __LINE__, "a fault killed the leader, and none starts another");
-    supervisor_fail(runner->setting.world->supervisor, &err);
+    for (size_t i = 0; i < runner->setting.num_plans; i++)
+        if (clock_will_strike(runner, i) && chain_starts_leader(runner->setting.plans, (long)i))
+            return;
+    fail(runner, ERR_UNAVAILABLE, "a fault killed the leader, and none starts another");
 }
 
 /* --- the whole --- */
 
 void fault_runner_begin(struct fault_runner *runner)
 {
-    for (size_t i = 0; i < runner->setting.num_plans; i++) {
-        runner->faults[i].runner = runner;
-        runner->faults[i].index = i;
-        runner->faults[i].timer.fire = time_has_come;
-    }
+    for (size_t i = 0; i < runner->setting.num_plans; i++)
+        if (runner->setting.plans[i].when.kind == WHEN_ROUND)
+            fault_runner_open_in(runner, i, fault_when_next(&runner->setting.plans[i].when, 0));
     barrier_begin(runner);
 }
 
@@ -129,11 +254,12 @@ void fault_runner_step(struct fault_runner *runner)
 {
     if (runner->has_ended)
         return;
-    start_clock(runner);
+    clock_step(runner);
     do {
-        for (size_t i = 0; i < runner->setting.num_plans; i++)
-            if (runner->faults[i].strike.began)
-                strike_step(&runner->faults[i].strike);
+        for (struct strike *strike = runner->open; strike; strike = strike->next)
+            if (strike->began)
+                strike_step(strike);
+        sweep(runner);
     } while (barrier_step(runner));
     check_leader(runner);
 }
@@ -142,12 +268,12 @@ size_t fault_runner_end(struct fault_runner *runner)
 {
     size_t missed = 0;
 
-    for (size_t i = 0; i < runner->setting.num_plans; i++) {
-        supervisor_timer_cancel(runner->setting.world->supervisor, &runner->faults[i].timer);
-        strike_end(&runner->faults[i].strike);
-        missed += !runner->faults[i].strike.began;
-    }
-    barrier_end(runner);
     runner->has_ended = true;
+    clock_end(runner);
+    while (runner->open)
+        remove_strike(runner, runner->open);
+    for (size_t i = 0; i < runner->setting.num_plans; i++)
+        missed += !runner->plans[i].has_struck;
+    barrier_end(runner);
     return missed;
 }

@@ -1,14 +1,13 @@
 #include "sim/fault_strike.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "sim/fault_tell.h"
 #include "util/container_of.h"
 
 static bool strikes_clients(const struct strike *strike)
 {
-    return strike->plan->ops->target == FAULT_CLIENTS;
+    return strike->plan->whom.target == FAULT_CLIENTS;
 }
 
 static void time_is_over(struct supervisor_timer *timer)
@@ -19,35 +18,62 @@ static void time_is_over(struct supervisor_timer *timer)
     fault_runner_step(victim->strike->runner); /* the barrier may wait for this */
 }
 
-int strike_init(struct strike *strike, struct fault_runner *runner, const struct fault_setting *setting,
-                struct fault_halts *halts, size_t index, const uint32_t *candidates, size_t n, struct error *err)
+struct strike *strike_new(struct fault_runner *runner, const struct fault_setting *setting, struct fault_halts *halts,
+                          size_t index)
 {
-    bool of_clients = setting->plans[index].ops->target == FAULT_CLIENTS;
-    uint32_t *chosen = calloc(setting->world->num_clients, sizeof *chosen);
+    struct strike *strike = calloc(1, sizeof *strike);
 
-    *strike = (struct strike){
-        .runner = runner,
-        .setting = setting,
-        .halts = halts,
-        .index = index,
-        .plan = &setting->plans[index],
-    };
+    if (!strike)
+        return NULL;
+    strike->runner = runner;
+    strike->setting = setting;
+    strike->halts = halts;
+    strike->index = index;
+    strike->plan = &setting->plans[index];
+    strike->for_s = strike->plan->for_s;
+    strike->undo_round = -1;
+    return strike;
+}
+
+/* --- victims --- */
+
+static int make_victims(struct strike *strike, const uint32_t *chosen, size_t n, struct error *err)
+{
+    strike->chosen = true;
+    strike->victims = calloc(n ? n : 1, sizeof *strike->victims);
+    if (!strike->victims)
+        return FAIL(err, ERR_MEMORY, "out of memory");
+    strike->num_victims = n;
+    for (size_t i = 0; i < n; i++) {
+        struct strike_victim *victim = &strike->victims[i];
+
+        victim->victim = (struct victim){
+            .target = strike->plan->whom.target, .client = chosen ? chosen[i] : 0, .fault = strike->number};
+        victim->timer.fire = time_is_over;
+        victim->strike = strike;
+    }
+    return OK;
+}
+
+int strike_choose(struct strike *strike, const uint32_t *candidates, size_t n, struct error *err)
+{
+    const struct fault_setting *setting = strike->setting;
+    const struct whom_draw draw = {setting->seed, strike->index, strike->occurrence};
+
+    if (!strikes_clients(strike))
+        return make_victims(strike, NULL, 1, err);
+    uint32_t *chosen = calloc(setting->world->num_clients, sizeof *chosen);
     if (!chosen)
         return FAIL(err, ERR_MEMORY, "out of memory");
-    strike->num_victims =
-        of_clients ? fault_plan_choose(strike->plan, index, setting->seed, setting->fleet, candidates, n, chosen) : 1;
-    strike->victims = calloc(strike->num_victims ? strike->num_victims : 1, sizeof *strike->victims);
-    for (size_t i = 0; strike->victims && i < strike->num_victims; i++) {
-        strike->victims[i].victim.target = strike->plan->ops->target;
-        strike->victims[i].victim.client = chosen[i];
-        strike->victims[i].victim.fault = (uint32_t)index + 1;
-        strike->victims[i].victim.first_round = strike->plan->by_round ? strike->plan->round : 0;
-        strike->victims[i].victim.last_round = INT64_MAX;
-        strike->victims[i].timer.fire = time_is_over;
-        strike->victims[i].strike = strike;
-    }
+    n = fault_whom_choose(&strike->plan->whom, &draw, setting->fleet, candidates, n, chosen);
+    int status = make_victims(strike, chosen, n, err);
     free(chosen);
-    return strike->victims ? OK : FAIL(err, ERR_MEMORY, "out of memory");
+    return status;
+}
+
+int strike_take(struct strike *strike, uint32_t client, struct error *err)
+{
+    return make_victims(strike, &client, 1, err);
 }
 
 static void let_go(struct strike *strike, struct strike_victim *victim)
@@ -57,27 +83,23 @@ static void let_go(struct strike *strike, struct strike_victim *victim)
     victim->is_held = false;
 }
 
-void strike_end(struct strike *strike)
+void strike_free(struct strike *strike)
 {
-    for (size_t i = 0; strike->victims && i < strike->num_victims; i++) {
-        supervisor_timer_cancel(strike->setting->world->supervisor, &strike->victims[i].timer);
+    struct supervisor *supervisor = strike->setting->world->supervisor;
+
+    supervisor_timer_cancel(supervisor, &strike->delay);
+    for (size_t i = 0; i < strike->num_victims; i++) {
+        supervisor_timer_cancel(supervisor, &strike->victims[i].timer);
         let_go(strike, &strike->victims[i]);
     }
-}
-
-void strike_fini(struct strike *strike)
-{
-    strike_end(strike);
     free(strike->victims);
-    memset(strike, 0, sizeof *strike);
+    free(strike);
 }
 
-void strike_arm(struct strike *strike, int64_t round)
+void strike_arm(struct strike *strike)
 {
-    if (!strikes_clients(strike))
-        return;
-    for (size_t i = 0; i < strike->num_victims; i++) {
-        fault_halt_hold(strike->halts, strike->victims[i].victim.client, round);
+    for (size_t i = 0; strikes_clients(strike) && i < strike->num_victims; i++) {
+        fault_halt_hold(strike->halts, strike->victims[i].victim.client, strike->round);
         strike->victims[i].is_held = true;
     }
 }
@@ -91,95 +113,47 @@ bool strike_is_ready(struct strike *strike)
     return ready;
 }
 
-static json_t *victim_fields(const struct strike *strike, const struct strike_victim *victim)
-{
-    const struct fault_world *world = strike->setting->world;
+/* --- how long --- */
 
-    if (!strikes_clients(strike))
-        return json_pack("{s:s}", "victim", fault_target_name(victim->victim.target));
-    return json_pack("{s:I, s:s}", "client", (json_int_t)victim->victim.client, "client_id",
-                     shared_client(world->shared, victim->victim.client)->id);
+int64_t strike_last_round(const struct strike *strike)
+{
+    return strike->plan->for_rounds > 0 ? strike->round + strike->plan->for_rounds - 1 : -1;
 }
 
-static void tell_event(const struct strike *strike, const char *event, const struct strike_victim *victim)
+/* An order names its rounds itself; anything else is taken back between two rounds. */
+static void plan_end(struct strike *strike)
 {
-    json_t *fields = json_pack("{s:I, s:s}", "fault", (json_int_t)strike->index + 1, "do", strike->plan->ops->name);
-    json_t *whom = victim_fields(strike, victim);
-
-    json_object_update(fields, whom);
-    json_decref(whom);
-    event_log_write(strike->setting->events, event, fields);
+    if (strike->plan->for_rounds > 0 && !strike->plan->ops->by_order)
+        strike->undo_round = strike_last_round(strike) + 1;
 }
 
-/* ", clients 12, 31"; of others than clients the fault's name tells enough. */
-static void list_victims(const struct strike *strike, char *text, size_t size)
+void strike_undo(struct strike *strike)
 {
-    size_t used = (size_t)snprintf(text, size, ", %s", strike->num_victims == 0 ? "nobody to strike" : "clients");
-
-    for (size_t i = 0; i < strike->num_victims && used + 16 < size; i++)
-        used += (size_t)snprintf(text + used, size - used, " %zu%s", strike->victims[i].victim.client,
-                                 i + 1 < strike->num_victims ? "," : "");
+    strike->undo_round = -1;
+    for (size_t i = 0; i < strike->num_victims; i++)
+        strike->victims[i].time_is_over = true;
 }
 
-/* "fault 1: kill in round 3, clients 12, 31", "fault 2: leader-kill in round 4, validation" */
-static void say_it(const struct strike *strike)
+/* An order of rounds is over when the last of them is. */
+static void check_rounds(struct strike *strike)
 {
-    const struct fault_world *world = strike->setting->world;
-    char line[640], when[64], whom[512] = "";
+    int64_t finished = atomic_load(&shared_leader(strike->setting->world->shared)->rounds_finished);
 
-    if (strike->plan->by_round && !strikes_clients(strike))
-        snprintf(when, sizeof when, "in round %" PRId64 ", %s", strike->plan->round + 1,
-                 fault_phase_name(strike->plan->phase));
-    else if (strike->plan->by_round)
-        snprintf(when, sizeof when, "in round %" PRId64, strike->plan->round + 1);
-    else
-        snprintf(when, sizeof when, "at %g s", strike->plan->at_s);
-    if (strikes_clients(strike))
-        list_victims(strike, whom, sizeof whom);
-    snprintf(line, sizeof line, "fault %zu: %s %s%s", strike->index + 1, strike->plan->ops->name, when, whom);
-    world->say(world->context, line);
+    if (strike->plan->ops->by_order && strike->plan->for_rounds > 0 && finished > strike_last_round(strike))
+        strike_undo(strike);
 }
 
-/* Clients of the fault's round, or that run, whom it might have struck if no other fault had them. */
-static size_t num_there(const struct strike *strike)
+static bool will_end(const struct strike *strike)
 {
-    const struct fault_world *world = strike->setting->world;
-    int group = strike->plan->whom.group;
-    size_t n = 0;
-
-    for (size_t i = 0; i < world->num_clients; i++) {
-        bool there = strike->plan->by_round && strike->plan->ops->by_order ? true
-                     : strike->plan->by_round
-                         ? atomic_load(&shared_client(world->shared, i)->selected_round) == strike->plan->round
-                         : world->clients[i].state == PROCESS_RUNNING;
-
-        n += there && (group < 0 || fleet_group_of(strike->setting->fleet, i) == group);
-    }
-    return n;
+    return strike->plan->ops->undo_at_once || strike->for_s > 0 || strike->plan->for_rounds > 0;
 }
 
-/* "fault 1: 5 clients asked for, only 3 train in round 3" */
-static void warn_of_few(const struct strike *strike, size_t num_there)
+static bool lasts_for_a_time(const struct strike *strike)
 {
-    const struct fault_plan *plan = strike->plan;
-    const struct fault_world *world = strike->setting->world;
-    char line[256], when[64] = "";
-
-    if (!strikes_clients(strike) || plan->whom.kind != WHOM_COUNT || strike->num_victims >= plan->whom.count)
-        return;
-    if (plan->by_round)
-        snprintf(when, sizeof when, " in round %" PRId64, plan->round + 1);
-    snprintf(line, sizeof line, "fault %zu: %zu clients%s asked for, only %zu %s%s", strike->index + 1,
-             plan->whom.count, plan->whom.group < 0 ? "" : " of its group", strike->num_victims,
-             num_there > strike->num_victims ? "are left by other faults"
-             : plan->by_round                ? "train"
-                                             : "run",
-             when);
-    world->warn(world->context, line);
-    event_log_write(strike->setting->events, "fault-short",
-                    json_pack("{s:I, s:s, s:I, s:I}", "fault", (json_int_t)strike->index + 1, "do", plan->ops->name,
-                              "wanted", (json_int_t)plan->whom.count, "struck", (json_int_t)strike->num_victims));
+    return strike->for_s > 0 || strike->plan->for_rounds > 0;
 }
+
+/* --- striking --- */
 
 static void strike_one(struct strike *strike, struct strike_victim *victim)
 {
@@ -188,19 +162,21 @@ static void strike_one(struct strike *strike, struct strike_victim *victim)
 
     victim->victim.activations = fault_activations(world, &victim->victim);
     victim->victim.starts = fault_process(world, &victim->victim)->starts;
+    victim->victim.first_round = strike->by_round || strike->plan->for_rounds > 0 ? strike->round : 0;
+    victim->victim.last_round = strike->plan->for_rounds > 0 ? strike_last_round(strike) : INT64_MAX;
     victim->stage = STRIKE_STRIKING;
-    tell_event(strike, "fault-strikes", victim);
+    fault_tell_event(strike, "fault-strikes", victim);
     if (strike->plan->ops->strike(world, &victim->victim, strike->plan->args, &err))
         supervisor_fail(world->supervisor, &err);
-    if (strike->plan->for_s > 0)
-        supervisor_timer_set(world->supervisor, &victim->timer, (uint64_t)(strike->plan->for_s * 1e9));
+    if (strike->for_s > 0)
+        supervisor_timer_set(world->supervisor, &victim->timer, (uint64_t)(strike->for_s * 1e9));
 }
 
 void strike_begin(struct strike *strike)
 {
     strike->began = true;
-    warn_of_few(strike, num_there(strike));
-    say_it(strike);
+    plan_end(strike);
+    fault_tell_begin(strike);
     for (size_t i = 0; i < strike->num_victims; i++)
         strike_one(strike, &strike->victims[i]);
 }
@@ -216,16 +192,19 @@ static enum strike_stage struck_next(const struct strike *strike, const struct s
     return STRIKE_STRUCK;
 }
 
+/* An order whose rounds are over needs no taking back. */
 static enum strike_stage noticed_next(struct strike *strike, struct strike_victim *victim)
 {
     const struct fault_ops *ops = strike->plan->ops;
     struct error err = ERROR_INIT;
 
-    if (!ops->undo_at_once && strike->plan->for_s <= 0)
+    if (!will_end(strike))
         return STRIKE_OVER;
-    if (strike->plan->for_s > 0 && !victim->time_is_over)
+    if (lasts_for_a_time(strike) && !victim->time_is_over)
         return STRIKE_NOTICED;
-    tell_event(strike, "fault-undone", victim);
+    fault_tell_event(strike, "fault-undone", victim);
+    if (ops->by_order && strike->plan->for_rounds > 0)
+        return STRIKE_RECOVERING;
     if (ops->undo(strike->setting->world, &victim->victim, strike->plan->args, &err))
         supervisor_fail(strike->setting->world->supervisor, &err);
     return STRIKE_RECOVERING;
@@ -259,13 +238,14 @@ static void enter(struct strike *strike, struct strike_victim *victim, enum stri
     if (stage == STRIKE_STRUCK)
         let_go(strike, victim); /* its thread wakes up into the fault, not past it */
     if (stage == STRIKE_NOTICED && !ops->by_order && ops->noticed(strike->setting->world, &victim->victim))
-        tell_event(strike, "fault-noticed", victim);
+        fault_tell_event(strike, "fault-noticed", victim);
     if (stage == STRIKE_OVER && before == STRIKE_RECOVERING && !ops->by_order)
-        tell_event(strike, "fault-recovered", victim);
+        fault_tell_event(strike, "fault-recovered", victim);
 }
 
 void strike_step(struct strike *strike)
 {
+    check_rounds(strike);
     for (size_t i = 0; i < strike->num_victims; i++) {
         struct strike_victim *victim = &strike->victims[i];
 
@@ -279,15 +259,26 @@ void strike_step(struct strike *strike)
     }
 }
 
+static bool all_are(const struct strike *strike, enum strike_stage stage)
+{
+    for (size_t i = 0; i < strike->num_victims; i++)
+        if (strike->victims[i].stage < stage)
+            return false;
+    return true;
+}
+
 bool strike_lets_go(const struct strike *strike)
 {
     const struct fault_ops *ops = strike->plan->ops;
-    enum strike_stage wanted = ops->target == FAULT_LEADER ? STRIKE_STRUCK
-                               : ops->undo_at_once         ? STRIKE_OVER
-                                                           : STRIKE_NOTICED;
 
-    for (size_t i = 0; i < strike->num_victims; i++)
-        if (strike->victims[i].stage < wanted)
-            return false;
-    return true;
+    if (!strike->began)
+        return true;
+    return all_are(strike, strike->plan->whom.target == FAULT_LEADER   ? STRIKE_STRUCK
+                           : ops->undo_at_once || strike->holds_leader ? STRIKE_OVER
+                                                                       : STRIKE_NOTICED);
+}
+
+bool strike_is_over(const struct strike *strike)
+{
+    return strike->began && all_are(strike, STRIKE_OVER);
 }

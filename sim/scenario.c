@@ -238,13 +238,9 @@ static void read_faults(const struct scenario_reading *r)
         .has_redis = s->keys.state.state_location == 1,
         .has_checkpoints = s->session.session_config.checkpoint_interval > 0,
     };
-    size_t n = read_items(r, s->keys.faults, "faults");
 
-    s->faults = calloc(n ? n : 1, sizeof *s->faults);
-    if (!s->faults)
-        diag_error(r->diags, scenario_place(r, "faults"), "out of memory");
-    for (size_t i = 0; s->faults && i < n; i++, s->num_faults++)
-        fault_plan_read(yaml_item(s->keys.faults, i), &limits, &s->faults[i], r->diags);
+    if (read_items(r, s->keys.faults, "faults") > 0)
+        fault_plans_read(s->keys.faults, &limits, &s->faults, &s->num_faults, r->diags);
 }
 
 static void read_expectations(const struct scenario_reading *r)
@@ -397,9 +393,7 @@ int scenario_load(const char *path, const char *const *overrides, struct scenari
 
 void scenario_fini(struct scenario *scenario)
 {
-    for (size_t i = 0; i < scenario->num_faults; i++)
-        fault_plan_fini(&scenario->faults[i]);
-    free(scenario->faults);
+    fault_plans_free(scenario->faults, scenario->num_faults);
     free(scenario->expectations);
     fleet_fini(&scenario->fleet);
     if (scenario->data.keys)

@@ -7,7 +7,6 @@ const struct fault_ops fault_broker_kill = {
         "Trainings go on meanwhile; nobody new is heard of, and nobody is missed for being silent.",
     .target = FAULT_BROKER,
     .takes_for = FOR_OPTIONAL,
-    .obstacle = fault_broker_obstacle,
     .strike = fault_kill_process,
     .struck = fault_process_was_ended,
     .noticed = fault_was_missed,

@@ -8,7 +8,6 @@ const struct fault_ops fault_broker_restart = {
     .target = FAULT_BROKER,
     .takes_for = FOR_REFUSED,
     .undo_at_once = true,
-    .obstacle = fault_broker_obstacle,
     .pause_s = fault_after_pause_s,
     .strike = fault_kill_process,
     .struck = fault_process_was_ended,

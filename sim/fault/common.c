@@ -26,7 +26,8 @@ const char *fault_target_name(enum fault_target target)
     return names[target];
 }
 
-/* Whether the leader sees the victim now; clients are in its roster, the broker answers it. */
+/* Whether the leader sees the victim now; clients are in its roster, the broker answers it. Of itself and of Redis it
+ * tells nothing. */
 static bool is_seen(const struct fault_world *world, const struct victim *victim)
 {
     if (victim->target == FAULT_CLIENTS)
@@ -47,13 +48,30 @@ bool fault_at_once(const struct fault_world *world, const struct victim *victim)
     return true;
 }
 
+static bool is_of_the_roster(const struct victim *victim)
+{
+    return victim->target == FAULT_CLIENTS || victim->target == FAULT_BROKER;
+}
+
 bool fault_was_missed(const struct fault_world *world, const struct victim *victim)
 {
+    if (!is_of_the_roster(victim))
+        return true;
     return !is_seen(world, victim) || fault_activations(world, victim) != victim->activations;
+}
+
+bool fault_leader_works(const struct fault_world *world, const struct victim *victim)
+{
+    (void)victim;
+    return atomic_load(&shared_leader(world->shared)->working_life) == world->leader->starts;
 }
 
 bool fault_came_back(const struct fault_world *world, const struct victim *victim)
 {
+    if (victim->target == FAULT_LEADER)
+        return fault_leader_works(world, victim);
+    if (victim->target == FAULT_REDIS)
+        return fault_server_is_open(world, victim);
     return is_seen(world, victim) && fault_activations(world, victim) != victim->activations;
 }
 
@@ -79,6 +97,13 @@ int fault_kill_process(struct fault_world *world, const struct victim *victim, c
     return OK;
 }
 
+static int start_leader(struct fault_world *world, struct error *err)
+{
+    static const struct leader_resume all_there_is = {0};
+
+    return world->start_leader(world->context, &all_there_is, err);
+}
+
 int fault_start_process(struct fault_world *world, const struct victim *victim, const void *args, struct error *err)
 {
     struct server *server = server_of(world, victim);
@@ -86,6 +111,8 @@ int fault_start_process(struct fault_world *world, const struct victim *victim, 
     (void)args;
     if (!fault_process_has_ended(world, victim)) /* another fault started it already */
         return OK;
+    if (victim->target == FAULT_LEADER)
+        return start_leader(world, err);
     return server ? server_start_again(server, err) : world->start_client(world->context, victim->client, err);
 }
 
@@ -116,18 +143,6 @@ double fault_after_pause_s(const void *args)
 bool fault_server_is_open(const struct fault_world *world, const struct victim *victim)
 {
     return server_of(world, victim)->is_open;
-}
-
-const char *fault_broker_obstacle(const struct fault_limits *limits, const void *args)
-{
-    (void)args;
-    return limits->embedded_broker ? NULL : "needs `broker: embedded`: nobody else's broker is touched";
-}
-
-const char *fault_redis_obstacle(const struct fault_limits *limits, const void *args)
-{
-    (void)args;
-    return limits->embedded_redis ? NULL : "needs `redis: embedded`: nobody else's server is touched";
 }
 
 void fault_give_order(struct fault_world *world, const struct victim *victim, enum order_kind kind, const double *p)

@@ -29,12 +29,6 @@ int leader_fault_undo(struct fault_world *world, const struct victim *victim, co
     return world->start_leader(world->context, &how, err);
 }
 
-bool leader_fault_recovered(const struct fault_world *world, const struct victim *victim)
-{
-    (void)victim;
-    return atomic_load(&shared_leader(world->shared)->working_life) == world->leader->starts;
-}
-
 const char *leader_fault_obstacle(const struct fault_limits *limits, const void *args)
 {
     const struct leader_args *keys = args;

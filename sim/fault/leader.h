@@ -14,9 +14,6 @@ extern const struct param leader_rows[LEADER_ROWS_OF_BOTH + 1];
 
 int leader_fault_undo(struct fault_world *world, const struct victim *victim, const void *args, struct error *err);
 
-/* Does the new leader's session go on? */
-bool leader_fault_recovered(const struct fault_world *world, const struct victim *victim);
-
 /* Nothing to go on from. */
 const char *leader_fault_obstacle(const struct fault_limits *limits, const void *args);
 

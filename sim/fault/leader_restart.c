@@ -27,5 +27,5 @@ const struct fault_ops fault_leader_restart = {
     .struck = fault_process_was_ended,
     .noticed = fault_at_once,
     .undo = leader_fault_undo,
-    .recovered = leader_fault_recovered,
+    .recovered = fault_leader_works,
 };

@@ -8,7 +8,6 @@ const struct fault_ops fault_redis_kill = {
             "the same port. The session goes on; what it would have written is written when Redis is back.",
     .target = FAULT_REDIS,
     .takes_for = FOR_OPTIONAL,
-    .obstacle = fault_redis_obstacle,
     .strike = fault_kill_process,
     .struck = fault_process_was_ended,
     .noticed = fault_at_once,

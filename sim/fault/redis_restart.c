@@ -9,7 +9,6 @@ const struct fault_ops fault_redis_restart = {
     .target = FAULT_REDIS,
     .takes_for = FOR_REFUSED,
     .undo_at_once = true,
-    .obstacle = fault_redis_obstacle,
     .pause_s = fault_after_pause_s,
     .strike = fault_kill_process,
     .struck = fault_process_was_ended,

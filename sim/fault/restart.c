@@ -5,6 +5,7 @@
 const struct fault_ops fault_restart = {
     .name = "restart",
     .help = "SIGKILL, and a new process with the same id as soon as the leader has noticed.",
+    .also = FAULT_OF_SERVERS,
     .takes_for = FOR_REFUSED,
     .undo_at_once = true,
     .strike = fault_kill_process,

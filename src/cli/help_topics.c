@@ -85,13 +85,16 @@ static bool data_at(size_t i, struct help_member *out)
 
 static bool fault_at(size_t i, struct help_member *out)
 {
-    if (i == 0) {
-        *out = (struct help_member){.name = "faults", .table = &fault_common_table};
+    static const struct param_table *const common[] = {&fault_when_table, &fault_whom_table, &fault_common_table};
+    enum { NUM_COMMON = sizeof common / sizeof *common };
+
+    if (i < NUM_COMMON) {
+        *out = (struct help_member){.group = "faults", .name = common[i]->name, .table = common[i]};
         return true;
     }
     for (size_t k = 0; fault_kinds[k]; k++) {
         const struct fault_ops *fault = fault_kinds[k];
-        if (i != k + 1)
+        if (i != k + NUM_COMMON)
             continue;
         *out = (struct help_member){.group = "do", .name = fault->name, .help = fault->help, .table = fault->params};
         return true;

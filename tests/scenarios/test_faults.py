@@ -242,10 +242,11 @@ def a_corrupt_client_may_die_too():
         require([r["failed"] for r in rounds_of(run)][1] == "1", run.file("rounds.csv"))
 
 
-main([no_fault, kill_is_for_good, fewer_train_than_were_asked_for, kill_for_a_time,
-      restart_comes_back_in_the_same_round, stop_for_a_time_loses_nothing,
-      a_stopped_client_is_missed, at_a_time, several_in_one_round_strike_different_clients,
-      two_faults_of_one_round_share_a_victim, two_restarts_of_one_client_are_one,
-      a_stop_and_a_restart_of_one_client, a_stopped_victim_holds_no_barrier, an_interrupt_ends_a_barrier, victims_without_a_slot_get_theirs, a_fault_that_never_strikes_is_told,
-      stretched_updates, gaussian_updates, zero_updates, nan_updates_are_refused, victims_are_drawn_from_all_clients,
-      corrupt_from_a_later_round_on, corrupt_for_a_time, a_corrupt_client_may_die_too])
+if __name__ == "__main__":
+    main([no_fault, kill_is_for_good, fewer_train_than_were_asked_for, kill_for_a_time,
+          restart_comes_back_in_the_same_round, stop_for_a_time_loses_nothing,
+          a_stopped_client_is_missed, at_a_time, several_in_one_round_strike_different_clients,
+          two_faults_of_one_round_share_a_victim, two_restarts_of_one_client_are_one,
+          a_stop_and_a_restart_of_one_client, a_stopped_victim_holds_no_barrier, an_interrupt_ends_a_barrier, victims_without_a_slot_get_theirs, a_fault_that_never_strikes_is_told,
+          stretched_updates, gaussian_updates, zero_updates, nan_updates_are_refused, victims_are_drawn_from_all_clients,
+          corrupt_from_a_later_round_on, corrupt_for_a_time, a_corrupt_client_may_die_too])
