@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "data/dataset.h"
+#include "sim/metrics.h"
 #include "sim/server.h"
 #include "sim/shared.h"
 #include "sim/supervisor.h"
@@ -39,6 +40,8 @@ struct fault_world {
     int (*start_client)(void *context, size_t client, struct error *err);
     /* Start a leader in the place of one that has ended; it goes on with the session. */
     int (*start_leader)(void *context, const struct leader_resume *how, struct error *err);
+    /* What the run has come to so far. */
+    void (*measure)(void *context, struct run_metrics *out);
     /* A line for the person who watches. */
     void (*say)(void *context, const char *line);
     void (*warn)(void *context, const char *line); /* also for the one who wants it quiet */

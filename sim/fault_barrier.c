@@ -45,71 +45,12 @@ static void release(struct fault_runner *runner, int *slot)
     *slot = -1;
 }
 
-/* --- which faults --- */
-
-static bool is_before(int64_t round, enum fault_phase phase, const struct barrier *barrier)
-{
-    return round < barrier->round || (round == barrier->round && phase < barrier->phase);
-}
-
-static bool is_of_barrier(const struct fault_runner *runner, const struct strike *strike)
-{
-    return strike->by_round && strike->round == runner->barrier.round &&
-           strike->plan->when.phase == runner->barrier.phase;
-}
-
-/* Is it taken back here? */
-static bool ends_at_barrier(const struct fault_runner *runner, const struct strike *strike)
-{
-    return strike->began && strike->undo_round == runner->barrier.round && runner->barrier.phase == PHASE_SELECTION;
-}
-
-static bool strikes_clients(const struct strike *strike)
-{
-    return strike->plan->whom.target == FAULT_CLIENTS;
-}
-
-/* Let `barrier` be no later than this. */
-static void take_earlier(struct barrier *barrier, int64_t round, enum fault_phase phase)
-{
-    if (barrier->round < 0 || is_before(round, phase, barrier)) {
-        barrier->round = round;
-        barrier->phase = phase;
-    }
-}
-
-/* The earliest thing that waits for a round; round -1: there is none. */
-static struct barrier find_next(const struct fault_runner *runner)
-{
-    struct barrier next = {.round = -1, .at_selected = -1, .at_point = -1};
-
-    for (const struct strike *strike = runner->open; strike; strike = strike->next) {
-        if (strike->by_round && !strike->began)
-            take_earlier(&next, strike->round, strike->plan->when.phase);
-        else if (strike->undo_round >= 0)
-            take_earlier(&next, strike->undo_round, PHASE_SELECTION);
-    }
-    return next;
-}
-
-/* Who has to be halted for it. */
-static void look_at_strikes(struct fault_runner *runner)
-{
-    struct barrier *barrier = &runner->barrier;
-
-    barrier->has_clients = barrier->needs_leader = false;
-    for (const struct strike *strike = runner->open; strike; strike = strike->next) {
-        bool begins = is_of_barrier(runner, strike) && !strike->began;
-
-        barrier->has_clients |= begins && strikes_clients(strike);
-        barrier->needs_leader |= (begins && !strikes_clients(strike)) || ends_at_barrier(runner, strike);
-    }
-}
+/* --- which is the next --- */
 
 static void arm_next(struct fault_runner *runner)
 {
     struct barrier *barrier = &runner->barrier;
-    struct barrier next = find_next(runner);
+    struct barrier next = rounds_next(runner);
 
     runner->replan = false;
     barrier->stage = BARRIER_NONE;
@@ -117,7 +58,7 @@ static void arm_next(struct fault_runner *runner)
     barrier->phase = next.phase;
     if (next.round < 0)
         return;
-    look_at_strikes(runner);
+    rounds_look_at(runner, barrier);
     barrier->stage = barrier->has_clients ? BARRIER_ARMED : BARRIER_HALTING;
     if (barrier->has_clients)
         barrier->at_selected = arm(runner, "leader.selected", next.round);
@@ -147,6 +88,11 @@ static void plan_again(struct fault_runner *runner)
 
 /* --- victims --- */
 
+static bool strikes_clients(const struct strike *strike)
+{
+    return strike->plan->whom.target == FAULT_CLIENTS;
+}
+
 static bool has_victim(const struct strike *strike, size_t client)
 {
     for (size_t v = 0; v < strike->num_victims; v++)
@@ -159,7 +105,7 @@ static bool has_victim(const struct strike *strike, size_t client)
 static bool is_taken(const struct fault_runner *runner, size_t client)
 {
     for (const struct strike *strike = runner->open; strike; strike = strike->next)
-        if (is_of_barrier(runner, strike) && has_victim(strike, client))
+        if (rounds_has(runner, strike) && has_victim(strike, client))
             return true;
     return false;
 }
@@ -199,13 +145,13 @@ static int begin_strike(struct fault_runner *runner, struct strike *strike)
 static void end_strikes(struct fault_runner *runner)
 {
     for (struct strike *strike = runner->open; strike; strike = strike->next)
-        if (ends_at_barrier(runner, strike))
+        if (rounds_ends(runner, strike))
             strike_undo(strike);
 }
 
-static bool is_missed(const struct fault_runner *runner, const struct strike *strike)
+static bool begins_here(const struct fault_runner *runner, const struct strike *strike)
 {
-    return is_of_barrier(runner, strike) && !strike->began;
+    return rounds_has(runner, strike) && !strike->began;
 }
 
 /* An asynchronous session may have a round without a selection: then nothing strikes in it but orders, and what was to
@@ -215,13 +161,14 @@ static bool skip_missed(struct fault_runner *runner)
     struct barrier *barrier = &runner->barrier;
     struct strike *strike = runner->open;
 
+    rounds_look_at_figures(runner);
     end_strikes(runner);
     while (strike) {
         struct strike *next = strike->next;
 
-        if (is_missed(runner, strike) && strike->plan->ops->by_order && begin_strike(runner, strike))
+        if (begins_here(runner, strike) && strike->plan->ops->by_order && begin_strike(runner, strike))
             return false;
-        if (is_missed(runner, strike))
+        if (begins_here(runner, strike))
             fault_runner_miss(runner, strike);
         strike = next;
     }
@@ -251,7 +198,7 @@ static bool step_armed(struct fault_runner *runner)
         atomic_load(&fault_runner_leader(runner)->selected_round) != barrier->round)
         return has_gone_by(runner) && skip_missed(runner);
     for (struct strike *strike = runner->open; strike; strike = strike->next)
-        if (is_missed(runner, strike) && begin_strike(runner, strike))
+        if (begins_here(runner, strike) && begin_strike(runner, strike))
             return false;
     barrier->at_point = arm(runner, fault_phase_point(barrier->phase), barrier->round);
     release(runner, &barrier->at_selected);
@@ -265,7 +212,7 @@ static bool victims_are_there(struct fault_runner *runner)
     bool ready = true;
 
     for (struct strike *strike = runner->open; strike; strike = strike->next)
-        if (is_of_barrier(runner, strike) && strike->chosen)
+        if (rounds_has(runner, strike) && strike->chosen)
             ready &= strike_is_ready(strike);
     return ready;
 }
@@ -273,11 +220,12 @@ static bool victims_are_there(struct fault_runner *runner)
 /* The leader waits for whoever is to be back by this round. */
 static void apply(struct fault_runner *runner)
 {
+    rounds_look_at_figures(runner);
     for (struct strike *strike = runner->open; strike; strike = strike->next)
-        strike->holds_leader = ends_at_barrier(runner, strike);
+        strike->holds_leader = rounds_ends(runner, strike);
     end_strikes(runner);
     for (struct strike *strike = runner->open; strike; strike = strike->next) {
-        if (!is_missed(runner, strike) || (!strike->chosen && fault_runner_choose(runner, strike, 0)))
+        if (!begins_here(runner, strike) || (!strike->chosen && fault_runner_choose(runner, strike, 0)))
             continue;
         fault_runner_strike(runner, strike);
     }
@@ -310,7 +258,7 @@ static bool step_striking(struct fault_runner *runner)
     int at_point = barrier->at_point;
 
     for (const struct strike *strike = runner->open; strike; strike = strike->next)
-        if ((is_of_barrier(runner, strike) || strike->holds_leader) && !strike_lets_go(strike))
+        if ((rounds_has(runner, strike) || strike->holds_leader) && !strike_lets_go(strike))
             return false;
     supervisor_timer_cancel(runner->setting.world->supervisor, &barrier->patience);
     barrier->at_point = -1;

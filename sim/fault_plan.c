@@ -158,7 +158,7 @@ static void read_event(struct yaml_node node, const struct fault_limits *limits,
 
 static const char *const no_delay[] = {"delay", NULL};
 static const char *const of_events[] = {"clients", "group", "whom", "for", "delay", NULL};
-static const char *const of_entries[] = {"round", "at", "every", "mttf", "mttr", "then", NULL};
+static const char *const of_entries[] = {"round", "at", "every", "when", "mttf", "mttr", "then", NULL};
 
 /* An entry of the list with a `do` of its own. */
 static void read_entry(struct yaml_node node, const struct fault_limits *limits, struct fault_plan *plan,

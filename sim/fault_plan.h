@@ -43,4 +43,10 @@ bool fault_plan_ends(const struct fault_plan *plan);
 /* The keys that every fault has, beside fault_when_table and fault_whom_table: for help and the reference page. */
 extern const struct param_table fault_common_table;
 
+/* Entries of the list, each with what it means; ends with a NULL text. */
+struct fault_example {
+    const char *text, *help;
+};
+extern const struct fault_example fault_examples[];
+
 #endif

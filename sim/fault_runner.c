@@ -10,6 +10,7 @@ int fault_runner_new(struct fault_runner **out, const struct fault_setting *sett
     if (!runner)
         return FAIL(err, ERR_MEMORY, "out of memory");
     runner->setting = *setting;
+    runner->watched_round = -1;
     barrier_init(runner);
     runner->plans = calloc(setting->num_plans ? setting->num_plans : 1, sizeof *runner->plans);
     runner->clients = calloc(setting->world->num_clients, sizeof *runner->clients);
@@ -247,6 +248,7 @@ void fault_runner_begin(struct fault_runner *runner)
     for (size_t i = 0; i < runner->setting.num_plans; i++)
         if (runner->setting.plans[i].when.kind == WHEN_ROUND)
             fault_runner_open_in(runner, i, fault_when_next(&runner->setting.plans[i].when, 0));
+    rounds_watch(runner);
     barrier_begin(runner);
 }
 

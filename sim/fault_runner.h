@@ -5,7 +5,11 @@
  * "leader.training", where it will not end the round. Each victim halts after its first mini-batch; when all have, the
  * fault strikes, and the leader goes on once its roster shows the effect. So the same clients fail at the same point of
  * the same round in every run. Faults of the leader and of servers strike when the leader halts at the point of their
- * phase. Faults by `at:` just strike. */
+ * phase. Faults by the clock just strike.
+ *
+ * Each occurrence of a plan is a strike (fault_strike.h). Those that wait for a round, those that are to be taken back
+ * between two rounds, and figures that are to be looked at when one is over, make the barriers: the earliest of them is
+ * always the next, whatever came to wait meanwhile. */
 #ifndef FLOSIM_SIM_FAULT_RUNNER_H
 #define FLOSIM_SIM_FAULT_RUNNER_H
 

@@ -1,5 +1,5 @@
 /* Between the files of the runner: the strikes that are open (fault_runner.c), what happens by the clock
- * (fault_clock.c), and barriers (fault_barrier.c). */
+ * (fault_clock.c), what waits for a round (fault_rounds.c), and barriers (fault_barrier.c). */
 #ifndef FLOSIM_SIM_FAULT_RUNNER_INTERNAL_H
 #define FLOSIM_SIM_FAULT_RUNNER_INTERNAL_H
 
@@ -53,7 +53,8 @@ struct fault_runner {
     size_t num_open;
     uint32_t num_strikes; /* that were ever made */
     struct barrier barrier;
-    bool replan; /* a strike waits for a round that the barrier does not know of */
+    bool replan;           /* a strike waits for a round that the barrier does not know of */
+    int64_t watched_round; /* at its end the figures are looked at (WHEN_METRIC); -1: nobody waits for them */
     bool clock_runs;
     uint64_t clock_began_ns;
     bool has_ended; /* the session is over */
@@ -87,6 +88,13 @@ double clock_now_s(const struct fault_runner *runner);                   /* sinc
 void clock_follow(struct fault_runner *runner, struct strike *strike);   /* it begins after its plan's delay */
 void clock_repaired(struct fault_runner *runner, struct strike *strike); /* one of a lifetime is over */
 bool clock_will_strike(const struct fault_runner *runner, size_t index); /* again? */
+
+bool rounds_has(const struct fault_runner *runner, const struct strike *strike);  /* does it begin at the barrier? */
+bool rounds_ends(const struct fault_runner *runner, const struct strike *strike); /* is it taken back there? */
+struct barrier rounds_next(const struct fault_runner *runner);                    /* round and phase; round -1: none */
+void rounds_look_at(const struct fault_runner *runner, struct barrier *barrier);  /* who has to be halted for it */
+void rounds_watch(struct fault_runner *runner);                                   /* the session begins */
+void rounds_look_at_figures(struct fault_runner *runner); /* if this is the end of a round that is watched */
 
 void barrier_init(struct fault_runner *runner);
 void barrier_begin(struct fault_runner *runner); /* arms the first */

@@ -29,6 +29,9 @@ static const struct param rows[] = {
     {.name = "every", .type = PARAM_STRING, .offset = AT(every),
      .help = "Again and again: `2 rounds` is rounds 2, 4, 6 and so on, with `round: 3-9` rounds 3, 5, 7, 9, with `round: 3` from 3 on; `10s` is at 10 s, "
              "20 s and so on, with `at: 5s` at 5 s, 15 s and so on. Victims are drawn anew each time."},
+    {.name = "when", .type = PARAM_STRING, .offset = AT(condition),
+     .help = "Or strike in the round after the first at whose end this holds, once: a figure that each round has, as in `accuracy >= 70`; "
+             "`flosim help expect` lists them. The leader waits while it is looked at, so that it repeats exactly."},
     {.name = "mttf", .type = PARAM_DURATION, .offset = AT(mttf_s), .min = 0.001, .max = LONGEST_S,
      .help = "Or strike each of these clients by itself, after an exponential time of this mean, drawn by the seed, and again after each repair."},
     {.name = "mttr", .type = PARAM_DURATION, .offset = AT(mttr_s), .min = 0.001, .max = LONGEST_S,
@@ -38,7 +41,7 @@ static const struct param rows[] = {
 
 const struct param_table fault_when_table = {
     .name = "when",
-    .help = "When it happens: one of `round`, `at`, `every` and `mttf`.",
+    .help = "When it happens: one of `round`, `at`, `every`, `when` and `mttf`.",
     .rows = rows,
     .num_rows = sizeof rows / sizeof *rows,
     .size = sizeof(struct when_keys),
@@ -161,14 +164,27 @@ static void read_by_clock(struct yaml_node node, const struct when_keys *keys, c
         diag_error(diags, yaml_place(yaml_get(node, "every")), "`every`: with `at` it is a duration, as in `10s`");
 }
 
-static void read_lifetimes(struct yaml_node node, const struct when_keys *keys, struct fault_when *out,
-                           struct diags *diags)
+static void read_lifetimes(const struct when_keys *keys, struct fault_when *out)
 {
     out->kind = WHEN_MTTF;
     out->mttf_s = keys->mttf_s;
     out->mttr_s = keys->mttr_s;
-    if (has(node, "every"))
-        diag_error(diags, yaml_place(yaml_get(node, "every")), "`every` goes with `round` or `at`, or alone");
+}
+
+static void read_condition(struct yaml_node node, struct fault_when *out, struct diags *diags)
+{
+    struct yaml_node value = yaml_get(node, "when");
+    struct expectation *condition = &out->condition;
+
+    out->kind = WHEN_METRIC;
+    if (!yaml_text(value) || expectation_parse(yaml_text(value), yaml_place(value), condition, diags))
+        return;
+    if (condition->kind != EXPECT_FIGURE)
+        diag_error(diags, yaml_place(value),
+                   "`when` must be a figure and what it is compared with, as in `accuracy >= 70`");
+    else if (!condition->metric->each_round)
+        diag_error(diags, yaml_place(value), "`when`: `%s` is not known at the end of each round",
+                   condition->metric->name);
 }
 
 /* The phase that was asked for counts only in a round. */
@@ -181,20 +197,24 @@ static void check_phase(struct yaml_node node, const struct fault_when *when, st
 void fault_when_read(struct yaml_node node, const struct when_keys *keys, const struct fault_limits *limits,
                      struct fault_when *out, struct diags *diags)
 {
-    bool round = has(node, "round"), at = has(node, "at"), mttf = has(node, "mttf");
+    bool round = has(node, "round"), at = has(node, "at"), mttf = has(node, "mttf"), when = has(node, "when");
     struct fault_span every;
 
     *out = (struct fault_when){.phase = (enum fault_phase)keys->phase};
     fault_span_read(node, "every", &every, diags);
-    if (round + at + mttf > 1 || (!round && !at && !mttf && !has(node, "every")))
+    if (round + at + mttf + when > 1 || (!round && !at && !mttf && !when && !has(node, "every")))
         diag_error(diags, yaml_place(node),
-                   "a fault needs one of `round`, `at`, `every` and `mttf`: when does it happen?");
+                   "a fault needs one of `round`, `at`, `every`, `when` and `mttf`: when does it happen?");
     else if (mttf)
-        read_lifetimes(node, keys, out, diags);
+        read_lifetimes(keys, out);
+    else if (when)
+        read_condition(node, out, diags);
     else if (round || (!at && every.rounds > 0))
         read_in_rounds(node, &every, limits, out, diags);
     else
         read_by_clock(node, keys, &every, out, diags);
+    if (has(node, "every") && (mttf || when))
+        diag_error(diags, yaml_place(yaml_get(node, "every")), "`every` goes with `round` or `at`, or alone");
     if (has(node, "mttr") && !mttf)
         diag_error(diags, yaml_place(yaml_get(node, "mttr")), "`mttr` goes with `mttf`");
     check_phase(node, out, diags);
@@ -210,5 +230,6 @@ int64_t fault_when_next(const struct fault_when *when, int64_t round)
 
 bool fault_when_is_by_round(const struct fault_when *when)
 {
-    return when->kind == WHEN_ROUND || (when->kind == WHEN_AFTER && when->delay.rounds > 0);
+    return when->kind == WHEN_ROUND || when->kind == WHEN_METRIC ||
+           (when->kind == WHEN_AFTER && when->delay.rounds > 0);
 }

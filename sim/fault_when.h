@@ -2,6 +2,7 @@
 #ifndef FLOSIM_SIM_FAULT_WHEN_H
 #define FLOSIM_SIM_FAULT_WHEN_H
 
+#include "sim/expect.h"
 #include "util/diag.h"
 #include "util/params.h"
 
@@ -27,23 +28,25 @@ struct fault_span {
 };
 
 enum when_kind {
-    WHEN_ROUND, /* in rounds */
-    WHEN_TIME,  /* so long after the session began */
-    WHEN_MTTF,  /* each client after a time drawn for it */
-    WHEN_AFTER, /* when the event before it is over */
+    WHEN_ROUND,  /* in rounds */
+    WHEN_TIME,   /* so long after the session began */
+    WHEN_MTTF,   /* each client after a time drawn for it */
+    WHEN_METRIC, /* in the round after the first at whose end a figure of the run is so */
+    WHEN_AFTER,  /* when the event before it is over */
 };
 
 struct fault_when {
     enum when_kind kind;
-    enum fault_phase phase;    /* where in a round, where it is tied to one */
-    int64_t first, last, step; /* WHEN_ROUND: rounds first, first + step, … up to last; from 0, as on the wire */
-    double at_s, every_s;      /* WHEN_TIME; every_s 0: once */
-    double mttf_s, mttr_s;     /* WHEN_MTTF; mttr_s 0: it is not repaired */
-    struct fault_span delay;   /* WHEN_AFTER; both may be 0 */
+    enum fault_phase phase;       /* where in a round, where it is tied to one */
+    int64_t first, last, step;    /* WHEN_ROUND: rounds first, first + step, … up to last; from 0, as on the wire */
+    double at_s, every_s;         /* WHEN_TIME; every_s 0: once */
+    double mttf_s, mttr_s;        /* WHEN_MTTF; mttr_s 0: it is not repaired */
+    struct expectation condition; /* WHEN_METRIC: of a figure that each round has */
+    struct fault_span delay;      /* WHEN_AFTER; both may be 0 */
 };
 
 struct when_keys {
-    char *round, *every;
+    char *round, *every, *condition;
     int phase;
     double at_s, mttf_s, mttr_s;
 };

@@ -89,8 +89,8 @@ static int write_all(const struct scenario *scenario, FILE *out, struct error *e
     keys.recorded = recorded;
     keys.session_file = NULL;
     keys.data = keys.broker = keys.redis = keys.session = keys.faults = keys.expect = (struct yaml_node){NULL, 0};
-    fputs("# The scenario with its defaults spelled out (but for strategies' arguments, faults and expectations,\n"
-          "# which stand as they were written); running this file repeats the run.\n",
+    fputs("# The scenario with its defaults spelled out; faults, expectations and strategies' arguments stand as they were\n"
+          "# written or set on the command line. Running this file repeats the run.\n",
           out);
     params_write(&scenario_table, &keys, 0, out);
     int status = write_sections(scenario, out);

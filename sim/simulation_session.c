@@ -22,6 +22,11 @@ static void warn(void *context, const char *line)
     progress_warn(&s->progress, "%s", line);
 }
 
+static void measure(void *context, struct run_metrics *out)
+{
+    simulation_metrics(context, out);
+}
+
 /* The leader takes so long at most to miss somebody who says nothing; and a minute for a busy machine. */
 static double notice_limit_s(const struct heartbeat_keys *heartbeat)
 {
@@ -48,6 +53,7 @@ static int make_faults(struct simulation *s, struct error *err)
         .redis = s->scenario.embedded_redis ? &s->redis : NULL,
         .start_client = simulation_start_client,
         .start_leader = simulation_start_leader_again,
+        .measure = measure,
         .say = say,
         .warn = warn,
         .context = s,

@@ -83,11 +83,25 @@ static bool data_at(size_t i, struct help_member *out)
     return false;
 }
 
+static void print_examples(const struct help_member *member, bool markdown, FILE *out)
+{
+    (void)member;
+    fputs(markdown ? "```yaml\n" : "", out);
+    for (const struct fault_example *example = fault_examples; example->text; example++)
+        fprintf(out, "%s# %s\n%s- %s\n", markdown ? "" : "    ", example->help, markdown ? "" : "    ", example->text);
+    fputs(markdown ? "```\n\n" : "", out);
+}
+
 static bool fault_at(size_t i, struct help_member *out)
 {
     static const struct param_table *const common[] = {&fault_when_table, &fault_whom_table, &fault_common_table};
     enum { NUM_COMMON = sizeof common / sizeof *common };
 
+    if (i == 0) {
+        *out = (struct help_member){.group = "faults", .name = "examples", .print = print_examples};
+        return true;
+    }
+    i--;
     if (i < NUM_COMMON) {
         *out = (struct help_member){.group = "faults", .name = common[i]->name, .table = common[i]};
         return true;

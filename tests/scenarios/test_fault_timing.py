@@ -1,12 +1,8 @@
 #!/usr/bin/env python3
 """When faults happen, to whom, how long, and what follows them: on real runs, from their events and rounds."""
 
-import os
-
-from harness import BASE, SRCDIR, Run, main, require
+from harness import BASE, Run, main, require
 from test_faults import rounds_of
-
-ASYNC = os.path.join(SRCDIR, "tests", "scenarios", "fedasync.yaml")
 
 
 def rounds(n):
@@ -115,10 +111,64 @@ def a_leader_stands_still():
     require(undone["t"] - struck["t"] >= 0.29, run.events_were)
 
 
+def once_a_figure_is_so():
+    """In the round after the one at whose end it held, once."""
+    calm = run_with("")
+    losses = [float(r["loss"]) for r in calm.rounds_were]
+    limit = losses[2] * 1.00001
+    first = next(i for i, loss in enumerate(losses) if loss <= limit)
+    run = run_with(f"{{when: loss <= {limit}, do: restart, clients: 2}}, {{when: rounds >= 5, phase: end, do: broker-restart}}, "
+                   "{when: rounds >= 100, do: kill, clients: all}")
+    require(merged(run) == [4 if i == first + 1 else 6 for i in range(8)], (losses, run.rounds_were))
+    require([len(strikes(run, fault)) for fault in (1, 2, 3)] == [2, 1, 0], run.events_were)
+    require("1 fault(s) never struck" in run.text, run.text)
+
+
+ASYNCHRONOUS = "session.session_config.client_selection=fedasync", "session.session_config.client_selection_args={client_fraction: 0.7}"
+TIERED = ("session.session_config.client_selection=fedat", "session.benchmark_config.skip_benchmark=false",
+          "session.session_config.client_selection_args={num_tiers: 2, num_clients_selected_per_tier: 2}")
+STRATEGIES = {"fedasync": ("{}", ASYNCHRONOUS), "fedbuff": ("{buffer_size: 3}", ASYNCHRONOUS), "fedat": ("{}", TIERED)}
+MANY = ("{round: 2-5, do: restart, clients: 1}, {round: 4, do: kill, clients: 1, for: 2 rounds}, "
+        "{every: 3 rounds, do: corrupt-update, kind: zero, clients: 1, for: 1 round}, "
+        "{round: 6, phase: aggregation, do: restart, whom: broker}, {round: 7, do: redis-restart}, "
+        "{round: 7, do: stop, clients: 1, for: 50ms}, {when: rounds >= 3, do: stop, clients: selected, for: 50ms}, "
+        "{round: 8, then: [{do: restart, clients: 1}, {delay: 1 round, do: restart, clients: 1}]}")
+
+
+def asynchronous_sessions_are_not_held():
+    """What finds its round strikes, what does not is told; the session goes on and its ledger balances."""
+    for name, (args, selection) in STRATEGIES.items():
+        sets = [word for key in (f"session.session_config.aggregator={name}", f"session.session_config.aggregator_args={args}",
+                                 "redis=embedded", *selection) for word in ("--set", key)]
+        run = run_with(MANY, *sets, num_rounds=24)
+        for fault, planned in ((1, 4), (2, 1), (3, 8), (4, 1), (5, 1), (6, 1), (7, 1), (8, 1)):
+            met = {e["occurrence"] for e in strikes(run, fault)}
+            missed = {e["occurrence"] for e in strikes(run, fault, "fault-missed")}
+            empty = run.text.count(f"fault {fault}: ") - len(met) - len(missed)
+            require(len(met | missed) + max(0, empty) >= planned, f"{name}: fault {fault} is lost: {met}, {missed}:\n{run.text}")
+        require(len(run.rounds_were) == 24, f"{name}: {run.rounds_were}")
+
+
+def a_failed_run_says_how_to_repeat_it():
+    """The command repeats its victims, faults, expectations and strategy."""
+    with Run(BASE, "--clients", "8", "--seed", "5", "--set", "faults=[{round: 2-3, do: kill, clients: 1}]", "--set",
+             "expect=[rounds == 9]", "--set", "session.session_config.client_selection=fedavg", "--set",
+             "session.session_config.client_selection_args={client_fraction: 0.5}") as run:
+        run.expect_exit(1)
+        line = [l for l in run.text.splitlines() if l.startswith("flosim: to repeat this run: flosim ")]
+        require(len(line) == 1, run.text)
+        with Run(line[0].split()[-1]) as again:
+            again.expect_exit(1)
+            require("FAIL  expected rounds == 9" in again.text, again.text)
+            require(again.file("model.safetensors") == run.file("model.safetensors"), "another model")
+            victims = [[(e["occurrence"], e["client"]) for e in r.events("fault-strikes")] for r in (run, again)]
+            require(victims[0] == victims[1] and len(victims[0]) == 2, victims)
+
+
 ALL = ("{round: 2-4, do: restart, clients: 2}, {every: 3 rounds, do: corrupt-update, kind: gaussian, clients: 2, for: 2 rounds}, "
        "{round: 5, do: kill, clients: 20%, for: 2 rounds}, "
        "{round: 6, then: [{do: restart, clients: 1}, {delay: 1 round, do: corrupt-update, kind: scale, clients: 1, for: 1 round}, "
-       "{delay: 1 round, do: kill, clients: 1}]}")
+       "{delay: 1 round, do: kill, clients: 1}]}, {when: rounds >= 4, do: restart, clients: 3}")
 
 
 def what_is_tied_to_rounds_repeats():
@@ -132,10 +182,11 @@ def what_is_tied_to_rounds_repeats():
     require(found[0][1] == found[1][1], f"other victims: {found[0][1]}, {found[1][1]}")
     require(found[0][2] == found[1][2], f"other rounds: {found[0][2]}, {found[1][2]}")
     require(found[0][0] == found[1][0], "another model")
-    require({fault for fault, _, _ in found[0][1]} == {1, 2, 3, 4, 5, 6}, f"not all struck: {found[0][1]}")
+    require({fault for fault, _, _ in found[0][1]} == set(range(1, 8)), f"not all struck: {found[0][1]}")
 
 
 if __name__ == "__main__":
     main([a_range_of_rounds, every_second_round, killed_for_two_rounds, the_broker_is_away_for_two_rounds,
           all_that_were_selected, one_after_another, one_after_another_by_the_clock, at_times, lifetimes,
-          a_leader_stands_still, what_is_tied_to_rounds_repeats])
+          a_leader_stands_still, once_a_figure_is_so, asynchronous_sessions_are_not_held, a_failed_run_says_how_to_repeat_it,
+          what_is_tied_to_rounds_repeats])

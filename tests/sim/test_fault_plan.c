@@ -51,10 +51,12 @@ static void assert_complaint(const char *text, const char *complaint)
 Test(fault_plan, complaints)
 {
     assert_complaint("{round: 3, do: kil, clients: 2}", "s.yaml:1:18: `do`: unknown fault `kil`; did you mean `kill`?");
-    assert_complaint("{do: kill, clients: 2}",
-                     "s.yaml:1:3: a fault needs one of `round`, `at`, `every` and `mttf`: when does it happen?");
-    assert_complaint("{round: 3, at: 2s, do: kill, clients: 2}",
-                     "s.yaml:1:3: a fault needs one of `round`, `at`, `every` and `mttf`: when does it happen?");
+    assert_complaint(
+        "{do: kill, clients: 2}",
+        "s.yaml:1:3: a fault needs one of `round`, `at`, `every`, `when` and `mttf`: when does it happen?");
+    assert_complaint(
+        "{round: 3, at: 2s, do: kill, clients: 2}",
+        "s.yaml:1:3: a fault needs one of `round`, `at`, `every`, `when` and `mttf`: when does it happen?");
     assert_complaint("{round: 3, do: kill}", "s.yaml:1:3: a fault needs `clients` or `group`: to whom does it happen?");
     assert_complaint("{round: 30, do: kill, clients: 2}",
                      "s.yaml:1:11: `round`: 30 lies beyond num_training_rounds (10)");
@@ -257,6 +259,19 @@ Test(fault_plan, others_by_name)
     done(&f);
 }
 
+Test(fault_plan, examples)
+{
+    for (const struct fault_example *example = fault_examples; example->text; example++) {
+        struct fixture f;
+
+        read_text(&f, example->text);
+        char *found = diags_text(f.diags);
+        cr_expect_str_empty(found, "`%s`: %s", example->text, found);
+        free(found);
+        done(&f);
+    }
+}
+
 Test(fault_plan, complaints_of_time)
 {
     assert_complaint("{round: 7-3, do: kill, clients: 1}", "s.yaml:1:11: `round`: 7-3 ends before it begins");
@@ -271,6 +286,14 @@ Test(fault_plan, complaints_of_time)
                      "s.yaml:1:21: `every`: with `round` it counts rounds, as in `2 rounds`");
     assert_complaint("{at: 3s, every: 2 rounds, do: kill, clients: 1}",
                      "s.yaml:1:19: `every`: with `at` it is a duration, as in `10s`");
+    assert_complaint("{when: acuracy >= 70, do: kill, clients: 1}",
+                     "s.yaml:1:10: `acuracy >= 70`: unknown metric `acuracy`; did you mean `accuracy`?");
+    assert_complaint("{when: wall_s >= 70, do: kill, clients: 1}",
+                     "s.yaml:1:10: `when`: `wall_s` is not known at the end of each round");
+    assert_complaint("{when: accuracy >= 70 by round 3, do: kill, clients: 1}",
+                     "s.yaml:1:10: `when` must be a figure and what it is compared with, as in `accuracy >= 70`");
+    assert_complaint("{when: rounds >= 7, every: 2 rounds, do: kill, clients: 1}",
+                     "s.yaml:1:30: `every` goes with `round` or `at`, or alone");
     assert_complaint("{at: 3s, mttr: 2s, do: kill, clients: 1}", "s.yaml:1:18: `mttr` goes with `mttf`");
     assert_complaint("{at: 3s, phase: training, do: kill, clients: 1}",
                      "s.yaml:1:19: `phase` is of a round: a fault by the clock has none");
