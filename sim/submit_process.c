@@ -182,7 +182,19 @@ static int follow(const struct simulation *simulation, int port, struct error *e
     return status;
 }
 
-/* A new leader may have taken up the session by itself; else it is told to, as a person would tell it. */
+/* May the leader have died before anything of the session was kept? With Redis a round is over when it is kept there;
+ * the first checkpoint is begun after so many rounds. */
+static bool nothing_was_kept(const struct simulation *simulation)
+{
+    const struct leader_block *leader = shared_leader(simulation->shared);
+    const struct scenario *scenario = &simulation->scenario;
+    int64_t due = scenario->keys.state.state_location == 1 ? 0 : scenario->session.session_config.checkpoint_interval;
+
+    return (int64_t)atomic_load(&leader->rounds_finished) <= due;
+}
+
+/* A new leader may have taken up the session by itself; else it is told to, as a person would tell it; and where there
+ * was nothing yet to go on with, it gets the session as the first one did. */
 static int submit_again(const struct simulation *simulation, int port, struct error *err)
 {
     const struct leader_block *leader = shared_leader(simulation->shared);
@@ -190,7 +202,9 @@ static int submit_again(const struct simulation *simulation, int port, struct er
                                       .from_file = atomic_load(&leader->resume_from_file)};
     int status = follow(simulation, port, err);
 
-    return status == ERR_NOT_FOUND ? post(simulation, port, &how, err) : status;
+    if (status == ERR_NOT_FOUND)
+        status = post(simulation, port, &how, err);
+    return status == ERR_INVALID && nothing_was_kept(simulation) ? post(simulation, port, NULL, err) : status;
 }
 
 static int submit(const struct simulation *simulation, struct error *err)

@@ -24,10 +24,12 @@ def require(condition, message):
 class Run:
     """One simulation. `args` are flosim's own; its folder is new and removed at the end."""
 
+    program = FLOSIM
+
     def __init__(self, scenario, *args, user=None, env=None):
         self.folder = tempfile.mkdtemp(prefix="flosim-test-")
         self.out = os.path.join(self.folder, "out")
-        program = FLOSIM
+        program = self.program
         if user is not None:
             os.chown(self.folder, user, user)
             program, scenario = self.within_reach(scenario)
@@ -41,7 +43,7 @@ class Run:
         """Copies for another user, who may not be able to enter the folders that we work in."""
         for name in ("models", os.path.dirname(os.path.relpath(scenario, SRCDIR))):
             shutil.copytree(os.path.join(SRCDIR, name), os.path.join(self.folder, name))
-        return shutil.copy(FLOSIM, self.folder), os.path.join(self.folder, os.path.relpath(scenario, SRCDIR))
+        return shutil.copy(self.program, self.folder), os.path.join(self.folder, os.path.relpath(scenario, SRCDIR))
 
     def read_until(self, word):
         """Read lines until one contains `word`."""
