@@ -116,6 +116,7 @@ struct session_job {
     struct job_figures figures;
     struct new_model model;
     size_t held_after;
+    bool after_end;    /* the session had its last model before this was looked at: nobody's failure */
     uint32_t closes;   /* it ended its round for jobs of selections up to this one; 0: not */
     char too_few[160]; /* why */
 };

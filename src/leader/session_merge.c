@@ -214,6 +214,7 @@ static void run_training(struct session_job *job)
 
     if (came_too_late(job))
         return;
+    job->after_end = compute->stopped;
     if (compute->stopped)
         FAIL(&job->error, ERR_CANCELLED, "the session was over when its answer came");
     if (answered && check_update(job, &job->error) == OK)
@@ -262,7 +263,7 @@ static void note_failure(struct session_job *job, const char *kind)
     session_emit(session, "failure",
                  json_pack("{s:I, s:s, s:s, s:s, s:b}", "round", (json_int_t)job->base_version + 1, "client",
                            job->client->id, "kind", kind, "reason", job->error.message, "session_over",
-                           session->phase != PHASE_RUNNING));
+                           session->phase != PHASE_RUNNING || job->after_end));
     log_write(session->env.log, job->result == MERGE_DROPPED ? LOG_INFO : LOG_WARN, "session",
               "%s: %s client=%s round=%lld",
               refused                        ? "update refused"
@@ -419,7 +420,7 @@ static void training_over(struct session_job *job)
         session_round_finished(session, job->cohort, &model);
     else if (job->result == MERGE_TOO_FEW)
         session_round_given_up(session, job->cohort, job->too_few);
-    else if (session->training == 0 && session->held == 0 && job->result != MERGE_DROPPED)
+    else if (session->training == 0 && session->held == 0 && job->result != MERGE_DROPPED && !job->after_end)
         session_round_lost(session, "nobody answered");
     else
         session_ask(session);

@@ -39,7 +39,7 @@ class CrashRun(Run):
         sets = [SESSION + f"aggregator={aggregator}", SESSION + f"client_selection={selection}",
                 SESSION + "client_selection_args=null", *more, *STORES[store], "faults=[]",
                 f"session.server_training_config.num_training_rounds={self.rounds}",
-                f"expect=[rounds == {self.rounds}, doubled_updates == 0]"]
+                f"expect=[rounds == {self.rounds}, doubled_updates == 0, clients_failed == 0]"]
         env = dict(os.environ)
         env.update({"FLOSIM_TEST_CRASH_AT": str(at)} if at is not None else {})
         env.update({"FLOSIM_TEST_CRASH_COUNT": counts} if counts else {})
