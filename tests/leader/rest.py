@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import time
@@ -98,6 +99,7 @@ class Stage:
 state: {{state_location: {more.get("state", "inmemory")}}}
 models_dir_path: {srcdir}/models
 validation_data_dir_path: {self.path("data", "validation")}
+checkpoint_dir_path: {self.path("checkpoints")}
 temp_dir_path: {more.get("runs", self.path("runs"))}
 plugin_dir: {self.path("plugins")}
 """
@@ -297,8 +299,23 @@ def same_seed_same_model(stage):
            "the same session gives the same model")
 
 
+def session_with_checkpoints(**how):
+    """None of them due before the end."""
+    kept = session(**how)
+    kept["session_config"]["checkpoint_interval"] = 1000
+    return kept
+
+
+def expect_checkpoint(stage, session_id, at_least):
+    """Of a session that was told to stop: its last round, good to go on from."""
+    with tarfile.open(stage.path("checkpoints", f"checkpoint_{session_id}.tar")) as tar:
+        manifest = json.load(tar.extractfile("manifest.json"))
+    assert manifest["round"] >= at_least, manifest
+    return manifest["round"]
+
+
 def stopped_session(stage):
-    status, text = stage.ask("POST", "/v1/sessions", body(session(rounds=500), session_id="long"))
+    status, text = stage.ask("POST", "/v1/sessions", body(session_with_checkpoints(rounds=500), session_id="long"))
     expect((status, json.loads(text)), (202, {"session_id": "long"}))
     expect(stage.message("POST", "/execute_command", body(session())), (400, "A session is already running"))
     expect(stage.message("POST", "/v1/sessions", body(session())), (409, "A session is already running"))
@@ -307,6 +324,7 @@ def stopped_session(stage):
     wait_for("the end", lambda: stage.get("/v1/sessions/long")["status"] == "stopped")
     one = stage.get("/v1/sessions/long")
     check_folder(stage, "long", one["round"])
+    expect(expect_checkpoint(stage, "long", 1), one["round"], "the checkpoint of a session that was stopped")
     expect([s["session_id"] for s in stage.get("/v1/sessions")["sessions"]], ["long", "own", "again", "first"])
 
 
@@ -381,7 +399,7 @@ def leaves_in_a_session(stage, leader):
     answers = []
     assert json.loads(retained_advert(stage))["mqtt_client_topic"] == "advert_client"
     caller = threading.Thread(target=lambda: answers.append(
-        stage.message("POST", "/execute_command", body(session(rounds=500), session_id="left"))))
+        stage.message("POST", "/execute_command", body(session_with_checkpoints(rounds=500), session_id="left"))))
     caller.start()
     wait_for("a round", lambda: any(s["session_id"] == "left" and s["round"] >= 1
                                     for s in stage.get("/v1/sessions")["sessions"]))
@@ -395,6 +413,7 @@ def leaves_in_a_session(stage, leader):
     with open(stage.path("runs", "left", "events.jsonl")) as lines:
         last = json.loads(lines.readlines()[-1])
     expect((last["event"], last["status"]), ("session_finished", "stopped"))
+    expect_checkpoint(stage, "left", 1)
 
 
 def nonsense_over_mqtt(stage):

@@ -373,6 +373,32 @@ static void kept_updates_count_once(void)
     forget_crashes();
 }
 
+struct merged_sum {
+    int64_t merged;
+};
+
+static int add_merged(void *context, const char *key, struct blob *value)
+{
+    struct merged_sum *sum = context;
+    json_t *json = json_loadb(blob_bytes(value), blob_size(value), 0, NULL);
+
+    if (strncmp(key, "client.", 7) == 0)
+        sum->merged += json_integer_value(json_object_get(json, "merged")) -
+                       json_integer_value(json_object_get(json, "unused"));
+    json_decref(json);
+    return OK;
+}
+
+/* The ledger and what is kept of each client tell the same, also of updates that the aggregator held when its leader
+ * died: they are given up, on both sides. */
+static bool tallies_agree(const struct world *world)
+{
+    struct merged_sum sum = {0};
+
+    CHECK(state_each(world->state, STORE_TRAINING_STATE, "session-1", add_merged, &sum, NULL) == OK);
+    return sum.merged == world->ledger.merged;
+}
+
 /* ---- asynchronous sessions: no bytes to compare, but nothing is counted twice, and no round is lost ---- */
 
 static void asynchronous_sessions_go_on(void)
@@ -398,6 +424,8 @@ static void asynchronous_sessions_go_on(void)
                 check_ledger(&world);
                 if (world.status != SESSION_FINISHED || rounds_done(&world) != (size_t)wishes[i].rounds)
                     fail_at(&wishes[i], &crashes[c], world.reason);
+                if (!tallies_agree(&world))
+                    fail_at(&wishes[i], &crashes[c], "the ledger and the clients' tallies differ");
             } else {
                 CHECK(strstr(refusal, "is finished"));
             }

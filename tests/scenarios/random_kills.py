@@ -30,7 +30,10 @@ def tally_of(kills, seed, jobs=2):
     for strategy, store in PAIRS[:kills]:
         undisturbed(strategy, store)
     with ThreadPoolExecutor(jobs) as pool:
-        found = list(pool.map(lambda index: one(seed, index), range(kills)))
+        found = []
+        for strategy, store, wrong in pool.map(lambda index: one(seed, index), range(kills)):
+            found.append((strategy, store, wrong))
+            print(f"{len(found)} of {kills}: {wrong or 'good'}", file=sys.stderr, flush=True)
     all_of = Counter((strategy, store) for strategy, store, _ in found)
     good = Counter((strategy, store) for strategy, store, wrong in found if not wrong)
     lines = ["| strategy | store | kills | as it must be |", "|---|---|---|---|"]

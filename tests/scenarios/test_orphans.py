@@ -29,6 +29,16 @@ def supervisor_killed():
             run.expect_nobody_left(everybody)
 
 
+def supervisor_killed_with_redis():
+    """In a session that is kept in Redis and in files; in the middle of its writing, most likely."""
+    for run, everybody in started("--set", "redis=embedded", "--set", "session.session_config.checkpoint_interval=1"):
+        with run:
+            require("redis-server" in everybody.values(), f"only {set(everybody.values())} run")
+            run.process.kill()
+            run.process.wait()
+            run.expect_nobody_left(everybody)
+
+
 def broker_killed():
     for run, everybody in started():
         with run:
@@ -102,5 +112,5 @@ def interrupted_while_a_fault_holds_the_round():
 
 if os.geteuid() == 0 and os.stat(os.path.dirname(BASE)).st_mode & 0o005:
     users.append(NOBODY)
-main([supervisor_killed, broker_killed, leader_killed, client_killed, interrupted_by_ctrl_c, interrupted_by_sigterm,
+main([supervisor_killed, supervisor_killed_with_redis, broker_killed, leader_killed, client_killed, interrupted_by_ctrl_c, interrupted_by_sigterm,
       hung_up_again_and_again, interrupted_while_a_fault_holds_the_round])

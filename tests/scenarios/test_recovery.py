@@ -5,6 +5,8 @@ rounds are synchronous the model is that of a run in which nothing happened."""
 import csv
 import io
 import os
+import re
+from collections import Counter
 
 from harness import SRCDIR, Run, main, require
 
@@ -122,6 +124,21 @@ def asynchronous_strategies():
             run.expect_nobody_left({})
 
 
+def what_was_trained_is_not_trained_again():
+    """Who trained while there was no leader hands over what it has, once."""
+    for phase in ("training", "aggregation"):
+        with Run(RECOVERY, *faults(f"{{round: 3, phase: {phase}, do: leader-restart, after: 300ms}}"),
+                 *expect("rounds == 8", "recoveries == 1", "doubled_updates == 0", "clients_failed == 0")) as run:
+            run.expect_exit(0)
+            trained = Counter()
+            for i in range(6):
+                log = run.file(f"logs/client-{i:03d}.log").decode()
+                trained.update((int(n), i) for n in re.findall(r" trained session=\S+ round=(\d+)", log))
+            require(set(trained.values()) == {1}, f"{phase}: trained more than once: {trained}")
+            require(len(trained) == 8 * 4, f"{phase}: {len(trained)} trainings")
+            require_undisturbed(run, phase)
+
+
 def updates_that_had_arrived_are_kept():
     with Run(RECOVERY, *strategy("fedavg", "reliable_fedavg"),
              *faults("{round: 3, phase: aggregation, do: leader-restart}"),
@@ -131,4 +148,4 @@ def updates_that_had_arrived_are_kept():
 
 main([every_phase_from_redis, every_phase_from_a_checkpoint, the_file_although_there_is_redis,
       a_leader_that_is_away_for_a_while, leader_and_servers_at_once, revived, redis_restart_at_every_phase, redis_kill,
-      asynchronous_strategies, updates_that_had_arrived_are_kept])
+      asynchronous_strategies, what_was_trained_is_not_trained_again, updates_that_had_arrived_are_kept])

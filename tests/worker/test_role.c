@@ -231,7 +231,7 @@ static void halt_let_go(struct halt *halt)
 struct event_count {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
-    int trainings, failures;
+    int trainings, trained, failures;
 };
 
 static void count_event(void *context, const char *event)
@@ -240,6 +240,7 @@ static void count_event(void *context, const char *event)
 
     pthread_mutex_lock(&count->mutex);
     count->trainings += strcmp(event, "training") == 0;
+    count->trained += strcmp(event, "trained") == 0;
     count->failures += strcmp(event, "failed") == 0;
     pthread_cond_broadcast(&count->changed);
     pthread_mutex_unlock(&count->mutex);
@@ -249,7 +250,7 @@ Test(role, an_identical_request_joins_the_one_in_hand, .timeout = 120)
 {
     static struct stage stage;
     static struct halt halt;
-    static struct event_count count = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0};
+    static struct event_count count = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, 0};
     struct exchange first, second;
 
     halt_arm(&halt, &stage);
@@ -327,7 +328,7 @@ Test(role, a_newer_request_stops_the_older, .timeout = 120)
 Test(role, a_lost_training_ends_after_its_grace, .timeout = 120)
 {
     static struct stage stage;
-    static struct event_count count = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0};
+    static struct event_count count = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, 0};
     struct exchange exchange;
 
     stage.host.observe = count_event;
@@ -348,6 +349,63 @@ Test(role, a_lost_training_ends_after_its_grace, .timeout = 120)
     while (!count.failures)
         pthread_cond_wait(&count.changed, &count.mutex);
     pthread_mutex_unlock(&count.mutex);
+    stage_close(&stage);
+}
+
+static int trainings_of(struct event_count *count)
+{
+    pthread_mutex_lock(&count->mutex);
+    int trainings = count->trainings;
+    pthread_mutex_unlock(&count->mutex);
+    return trainings;
+}
+
+/* Its leader dies while it trains, and is away until after the end. */
+Test(role, the_answer_of_a_lost_training_is_kept, .timeout = 120)
+{
+    static struct stage stage;
+    static struct halt halt;
+    static struct event_count count = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, 0};
+    struct exchange lost, again;
+
+    halt_arm(&halt, &stage);
+    stage.host.observe = count_event;
+    stage.host.context = &count;
+    stage_prepare(&stage);
+    stage_open(&stage);
+    struct train_request request = stage_request(&stage);
+    stage_begin_training(&stage, &request, &lost);
+    halt_await(&halt);
+    exchange_cancel(&lost);
+    cr_assert_eq(exchange_wait(&lost), ERR_CANCELLED);
+    halt_let_go(&halt);
+    pthread_mutex_lock(&count.mutex);
+    while (!count.trained)
+        pthread_cond_wait(&count.changed, &count.mutex);
+    pthread_mutex_unlock(&count.mutex);
+    request.leader_term = 9;
+    cr_assert_eq(stage_train(&stage, &request, &again), OK, "%s", again.error.message);
+    cr_assert_eq(trainings_of(&count), 1);
+    exchange_end(&again);
+    stage_close(&stage);
+}
+
+Test(role, a_kept_answer_is_given_up_after_its_grace, .timeout = 120)
+{
+    static struct stage stage;
+    static struct event_count count = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, 0};
+    struct exchange exchange;
+
+    stage.host.observe = count_event;
+    stage.host.context = &count;
+    stage_prepare(&stage);
+    stage.config.orphan_grace_s = 0.2;
+    stage_open(&stage);
+    struct train_request request = stage_request(&stage);
+    while (trainings_of(&count) < 2) { /* asked again and again it keeps the answer no longer */
+        cr_assert_eq(stage_train(&stage, &request, &exchange), OK, "%s", exchange.error.message);
+        exchange_end(&exchange);
+    }
     stage_close(&stage);
 }
 
