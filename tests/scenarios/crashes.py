@@ -48,7 +48,8 @@ class CrashRun(Run):
     def judge(self):
         """What is wrong with it, once it has ended; '' where everything is as it must be."""
         code = self.finish()
-        if code != 0:
+        finished = f"is finished (all {self.rounds} rounds done)" in self.text
+        if code != 0 and not finished:  # finished: on record as such, and the leader died before it could tell the submitter
             said = [line for line in self.text.splitlines() if "flosim:" in line or line.startswith("FAIL")]
             return f"exit code {code}: {' / '.join(said)[-400:]}"
         found = [int(r["round"]) for r in csv.DictReader(io.StringIO(self.file("rounds.csv").decode()))]
@@ -58,6 +59,8 @@ class CrashRun(Run):
         again = 0 if self.store == "redis" else 1  # a file is written after the round is told
         if any(b + again <= a for a, b in zip(told, told[1:])):
             return f"the model's versions go back: {told}"
+        if not os.path.exists(os.path.join(self.out, "model.safetensors")):
+            return "there is no model"
         if self.strategy in SYNCHRONOUS and self.file("model.safetensors") != undisturbed(self.strategy)["model"]:
             return "another model"
         return ""
