@@ -118,9 +118,9 @@ static size_t list_candidates(struct fault_runner *runner, const struct fault_pl
     size_t n = 0;
 
     for (size_t i = 0; i < world->num_clients; i++) {
-        int64_t selected = atomic_load(&shared_client(world->shared, i)->selected_round);
+        bool trains = fault_halt_is_due(world, i, runner->barrier.round);
 
-        if ((of_all || selected == runner->barrier.round) && !is_taken(runner, i))
+        if ((of_all || trains) && !is_taken(runner, i))
             runner->clients[n++] = (uint32_t)i;
     }
     return n;

@@ -22,6 +22,14 @@ void fault_halts_fini(struct fault_halts *halts)
     *halts = (struct fault_halts){0};
 }
 
+bool fault_halt_is_due(const struct fault_world *world, size_t client, int64_t round)
+{
+    const struct client_block *block = shared_client(world->shared, client);
+
+    return atomic_load(&block->selected_round) == round && atomic_load(&block->is_asked) &&
+           atomic_load(&block->answers) == atomic_load(&block->answers_when_asked);
+}
+
 void fault_halt_hold(struct fault_halts *halts, size_t client, int64_t round)
 {
     struct client_block *block = block_of(halts, client);
@@ -29,9 +37,9 @@ void fault_halt_hold(struct fault_halts *halts, size_t client, int64_t round)
 
     if (halt->holders++ > 0)
         return;
-    halt->answers = atomic_load(&block->answers);
+    halt->answers = atomic_load(&block->answers_when_asked);
     halt->activations = atomic_load(&block->activations);
-    if (atomic_load(&block->selected_round) != round)
+    if (!fault_halt_is_due(halts->world, client, round))
         return;
     halt->probe = probe_arm(&block->probes, "worker.training", round);
     assert(halt->probe >= 0); /* a client has one halt at a time */

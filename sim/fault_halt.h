@@ -22,6 +22,9 @@ struct fault_halts {
 int fault_halts_init(struct fault_halts *halts, struct fault_world *world, struct error *err);
 void fault_halts_fini(struct fault_halts *halts);
 
+/* Is it to train in this round, and has not answered? In an asynchronous session who was selected may have. */
+bool fault_halt_is_due(const struct fault_world *world, size_t client, int64_t round);
+
 /* Let the client halt if it trains in this round. Every hold needs its release. */
 void fault_halt_hold(struct fault_halts *halts, size_t client, int64_t round);
 void fault_halt_release(struct fault_halts *halts, size_t client);

@@ -72,6 +72,13 @@ static void note_work(struct simulation *s, int64_t round)
     atomic_store(&leader->working_life, s->leader.starts);
 }
 
+static void note_asked(struct client_block *client, int64_t round)
+{
+    atomic_store(&client->answers_when_asked, atomic_load(&client->answers));
+    atomic_store(&client->is_asked, 1);
+    atomic_store(&client->selected_round, round);
+}
+
 /* A round of several selections (one was lost, or clients are asked one by one) adds them up. */
 static void selected(struct simulation *s, const json_t *fields)
 {
@@ -91,7 +98,7 @@ static void selected(struct simulation *s, const json_t *fields)
         struct client_block *client = client_of(s, id);
 
         if (client)
-            atomic_store(&client->selected_round, round);
+            note_asked(client, round);
     }
     atomic_fetch_add(&leader->selected, (uint32_t)json_array_size(ids));
     atomic_fetch_add(&leader->updates_sent, json_array_size(ids));
@@ -110,6 +117,8 @@ static void update(struct simulation *s, const json_t *fields)
     atomic_fetch_add(&leader->bytes_up, (uint64_t)integer(fields, "bytes_up"));
     atomic_fetch_add(&leader->bytes_down, (uint64_t)integer(fields, "bytes_down"));
     if (client)
+        atomic_store(&client->is_asked, 0);
+    if (client)
         note_merge(s, client, fields);
     if (client && pss_kb > atomic_load(&client->pss_training_kb))
         atomic_store(&client->pss_training_kb, pss_kb);
@@ -121,6 +130,8 @@ static void failure(struct simulation *s, const json_t *fields)
     struct client_block *client = client_of(s, json_object_get(fields, "client"));
     const char *kind = json_string_value(json_object_get(fields, "kind"));
 
+    if (client)
+        atomic_store(&client->is_asked, 0);
     atomic_fetch_add(&leader->answered, 1);
     if (kind && !strcmp(kind, "dropped")) {
         atomic_fetch_add(&leader->updates_dropped, 1);

@@ -105,8 +105,10 @@ void shared_forget_leader(struct shared *shared)
     atomic_store(&leader->rest_port, 0);
     atomic_store(&leader->broker_is_up, 0);
     atomic_store(&leader->active_clients, 0);
-    for (size_t i = 0; i < shared->sizes.num_clients; i++)
+    for (size_t i = 0; i < shared->sizes.num_clients; i++) {
         atomic_store(&shared_client(shared, i)->active, 0);
+        atomic_store(&shared_client(shared, i)->is_asked, 0);
+    }
 }
 
 void shared_notify(struct shared *shared)

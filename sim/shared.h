@@ -75,6 +75,8 @@ struct client_block {
     _Atomic uint32_t active;               /* 1: in the roster and reachable */
     _Atomic uint32_t activations;          /* how often it became active */
     _Atomic int64_t selected_round;        /* the last round that it was asked to train in; -1: none */
+    _Atomic uint32_t answers_when_asked;   /* `answers` when it was */
+    _Atomic uint32_t is_asked;             /* 1: and the leader has not heard how that ended */
     struct merge_note merged[MERGE_NOTES]; /* the latest ones; the leader alone reads them */
     _Atomic uint32_t failures;             /* requests that it failed or that were lost with it */
     _Atomic int64_t pss_training_kb;       /* the largest that it reported with an answer; 0: none */

@@ -32,6 +32,7 @@ static void setup(struct fixture *f)
         atomic_store(&block->active, 1);
         atomic_store(&block->activations, 1);
         atomic_store(&block->selected_round, ROUND);
+        atomic_store(&block->is_asked, 1);
     }
     f->block = shared_client(f->world.shared, CLIENT);
 }
@@ -63,6 +64,26 @@ Test(fault_halt, who_is_not_selected_is_not_waited_for)
 
     setup(&f);
     fault_halt_hold(&f.halts, CLIENT, ROUND + 1);
+    cr_expect(fault_halt_is_over(&f.halts, &victim));
+    fault_halt_release(&f.halts, CLIENT);
+    teardown(&f);
+}
+
+/* Selected earlier in the round of an asynchronous session: the leader knows, or not yet. */
+Test(fault_halt, who_has_answered_already_is_not_waited_for)
+{
+    struct fixture f;
+
+    setup(&f);
+    atomic_fetch_add(&f.block->answers, 1);
+    cr_expect_not(fault_halt_is_due(&f.world, CLIENT, ROUND));
+    fault_halt_hold(&f.halts, CLIENT, ROUND);
+    cr_expect(fault_halt_is_over(&f.halts, &victim));
+    fault_halt_release(&f.halts, CLIENT);
+    atomic_store(&f.block->answers_when_asked, 1);
+    cr_expect(fault_halt_is_due(&f.world, CLIENT, ROUND));
+    atomic_store(&f.block->is_asked, 0);
+    fault_halt_hold(&f.halts, CLIENT, ROUND);
     cr_expect(fault_halt_is_over(&f.halts, &victim));
     fault_halt_release(&f.halts, CLIENT);
     teardown(&f);
