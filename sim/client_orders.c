@@ -37,9 +37,10 @@ static void replace(struct blob **image, struct blob *by)
 
 static void image(void *context, int64_t round, struct blob **image)
 {
-    const struct client_orders *orders = context;
+    struct client_orders *orders = context;
     double p[ORDER_VALUES];
 
+    client_orders_rest(orders, round); /* for the last mini-batch */
     if (order_holds(orders->orders, ORDER_WRONG_SHAPE, round, NULL))
         replace(image, corruption_reshape(*image));
     if (order_holds(orders->orders, ORDER_CORRUPT, round, p) && (int)p[CORRUPT_KIND] == CORRUPT_TRUNCATED)

@@ -36,6 +36,7 @@ void client_orders_batch(void *context, int64_t round, float *x, int32_t *labels
     struct client_orders *orders = context;
     double p[ORDER_VALUES];
 
+    client_orders_rest(orders, round);
     if (!has_labels(orders->dataset))
         return;
     if (order_holds(orders->orders, ORDER_LABEL_FLIP, round, p))

@@ -33,6 +33,7 @@ void client_orders_model(void *context, int64_t round, float *weights, size_t n)
     double p[ORDER_VALUES];
 
     client_orders_begin_data(orders, round);
+    client_orders_start_clock(orders);
     if (!orders->models)
         return;
     keep_model(orders, round, weights, n);

@@ -1,122 +1,166 @@
 /* A client's process: the role of src/worker, lent its part of the shared data, a compute slot and a device to model.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "sim/client_orders.h"
 #include "sim/role_config.h"
+#include "util/container_of.h"
 #include "worker/worker.h"
 
-static struct client_block *block_of(const struct client_start *start)
+/* One client at work in this process. */
+struct client {
+    struct client_start *start;
+    struct client_orders orders;
+    struct clock clock; /* the system's, but for an order about it */
+    struct worker *worker;
+};
+
+static struct client_block *block_of(const struct client *client)
 {
-    return shared_client(start->simulation->shared, start->index);
+    return shared_client(client->start->simulation->shared, client->start->index);
 }
+
+static const struct fleet *fleet_of(const struct client *client)
+{
+    return &client->start->simulation->scenario.fleet;
+}
+
+/* The round that the session is in, for orders that are not about a training. */
+static int64_t round_now(const struct client *client)
+{
+    return atomic_load(&shared_leader(client->start->simulation->shared)->round);
+}
+
+/* --- what the worker is lent --- */
 
 static bool acquire_slot(void *context, bool (*stop)(void *stop_context), void *stop_context)
 {
-    const struct client_start *start = context;
+    const struct client *client = context;
 
-    return slots_acquire(shared_slots(start->simulation->shared), shared_slot_owner(block_of(start), start->index),
-                         stop, stop_context);
+    return slots_acquire(client->orders.slots, client->orders.slot_owner, stop, stop_context);
 }
 
 static void release_slot(void *context)
 {
-    const struct client_start *start = context;
+    const struct client *client = context;
 
-    slots_release(shared_slots(start->simulation->shared), shared_slot_owner(block_of(start), start->index));
+    slots_release(client->orders.slots, client->orders.slot_owner);
 }
 
 static double compute_seconds(void *context, double flops)
 {
-    const struct client_start *start = context;
+    const struct client *client = context;
 
-    return fleet_compute_seconds(&start->simulation->scenario.fleet, start->index, flops);
+    return fleet_compute_seconds(fleet_of(client), client->start->index, flops) *
+           client_orders_slowness(&client->orders, round_now(client));
 }
 
 static double transfer_seconds(void *context, size_t bytes_down, size_t bytes_up)
 {
-    const struct client_start *start = context;
+    const struct client *client = context;
 
-    return fleet_transfer_seconds(&start->simulation->scenario.fleet, start->index, bytes_down, bytes_up);
+    return fleet_transfer_seconds(fleet_of(client), client->start->index, bytes_down, bytes_up);
+}
+
+static uint64_t monotonic_ns(const struct clock *clock)
+{
+    (void)clock;
+    return clock_now_ns(&clock_system);
+}
+
+static double wall_s(const struct clock *clock)
+{
+    const struct client *client = CONTAINER_OF(clock, const struct client, clock);
+
+    return clock_wall_s(&clock_system) + client_orders_clock_offset_s(&client->orders, round_now(client));
 }
 
 /* Whoever waits for this client to get somewhere in its work need not wait once the work is over. */
 static void observe(void *context, const char *event)
 {
-    const struct client_start *start = context;
+    const struct client *client = context;
 
     if (strcmp(event, "trained") && strcmp(event, "failed"))
         return;
-    atomic_fetch_add(&block_of(start)->answers, 1);
-    shared_notify(start->simulation->shared);
+    atomic_fetch_add(&block_of(client)->answers, 1);
+    shared_notify(client->start->simulation->shared);
 }
 
-static struct worker_host make_host(struct client_start *start, struct client_orders *orders)
+static struct worker_host make_host(struct client *client)
 {
-    const struct scenario *scenario = &start->simulation->scenario;
+    const struct scenario *scenario = &client->start->simulation->scenario;
     bool modelled = scenario->keys.time == 0;
 
     return (struct worker_host){
-        .client_id = block_of(start)->id,
+        .client_id = block_of(client)->id,
         .dataset_id = scenario->session.client_training_config.dataset,
-        .train = &start->view,
+        .train = &client->start->view,
         .local_validation_fraction = scenario->data.keys->local_validation_fraction,
-        .probes = &block_of(start)->probes,
+        .probes = &block_of(client)->probes,
+        .clock = &client->clock,
         .acquire_slot = acquire_slot,
         .release_slot = release_slot,
         .compute_seconds = modelled ? compute_seconds : NULL,
         .transfer_seconds = modelled ? transfer_seconds : NULL,
-        .idle_to_modelled = modelled && fleet_is_declared(&scenario->fleet, start->index),
-        .context = start,
+        .idle_to_modelled = modelled && fleet_is_declared(&scenario->fleet, client->start->index),
+        .context = client,
         .training = &client_orders_hooks,
-        .training_context = orders,
+        .training_context = &client->orders,
         .observe = observe,
     };
 }
 
+/* --- its life --- */
+
 /* What this client may be ordered to do; some of it takes a memory from the first round on. */
-static int begin_orders(struct client_start *start, struct client_orders *orders, struct error *err)
+static int begin_orders(struct client *client, struct error *err)
 {
+    struct client_start *start = client->start;
     const struct scenario *scenario = &start->simulation->scenario;
     struct client_memory needs = {0};
 
     for (size_t i = 0; i < scenario->num_faults; i++)
         if (scenario->faults[i].ops->needs_memory)
             scenario->faults[i].ops->needs_memory(scenario->faults[i].args, &needs);
-    *orders = (struct client_orders){
-        .orders = &block_of(start)->orders,
-        .client_id = block_of(start)->id,
+    client->orders = (struct client_orders){
+        .orders = &block_of(client)->orders,
+        .client_id = block_of(client)->id,
         .seed = (uint64_t)scenario->keys.seed,
         .dataset = start->view.dataset,
         .needs = needs,
+        .slots = shared_slots(start->simulation->shared),
+        .slot_owner = shared_slot_owner(block_of(client), start->index),
     };
-    return client_orders_begin(orders, err);
+    return client_orders_begin(&client->orders, err);
 }
 
-static void stop(void *worker)
+static void stop(void *context)
 {
-    worker_stop(worker);
+    struct client *client = context;
+
+    atomic_store(&client->orders.stopping, true);
+    worker_stop(client->worker);
 }
 
 static int run(struct client_start *start, const struct worker_config *config, const struct log *log, struct error *err)
 {
-    struct client_orders orders;
-    struct worker_host host = make_host(start, &orders);
-    struct worker *worker = NULL;
+    struct client client = {.start = start, .clock = {.now_ns = monotonic_ns, .wall_s = wall_s}};
     struct stop_waiter *waiter = NULL;
-    int status = begin_orders(start, &orders, err);
+    int status = begin_orders(&client, err);
+    struct worker_host host = make_host(&client);
 
     if (status == OK)
-        status = worker_new(&worker, config, &host, log, err);
+        status = worker_new(&client.worker, config, &host, log, err);
     if (status == OK)
-        status = stop_waiter_new(&waiter, stop, worker, err);
+        status = stop_waiter_new(&waiter, stop, &client, err);
     if (status == OK)
-        status = worker_run(worker, err);
+        status = worker_run(client.worker, err);
     stop_waiter_free(waiter);
-    worker_free(worker);
-    client_orders_fini(&orders);
+    worker_free(client.worker);
+    client_orders_fini(&client.orders);
     return status;
 }
 
@@ -138,6 +182,7 @@ int client_process_run(void *context)
     struct log log;
 
     give_way();
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of the write */
     worker_tune_process();
     log_init(&log, STDERR_FILENO, start->simulation->options->log_level, "worker",
              start->simulation->clients[start->index].name);

@@ -85,6 +85,8 @@ struct fault_ops {
      * (struck, noticed and recovered are NULL), and with `round:` too the victims are drawn from all clients. It is in
      * force before that round's first request is sent. */
     bool by_order;
+    bool dies_again; /* a victim that died is started again at once, and dies as often as the leader sees it come, as
+                      * long as ORDER_CRASH holds */
 
     /* Why a scenario cannot have it with these arguments, for a message that begins with its name; NULL: it can. The
      * slot may be NULL. */

@@ -21,6 +21,7 @@ enum order_kind {
     ORDER_SLOW,
     ORDER_PAUSE,
     ORDER_CLOCK,
+    ORDER_CRASH,
     NUM_ORDERS
 };
 

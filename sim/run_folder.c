@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +73,16 @@ static int make_parts(struct run_folder *folder, struct error *err)
     return status ? status : fs_make_dirs(folder->temp, err);
 }
 
+static const char *from_here(const char *path)
+{
+    char *here = realpath(".", NULL);
+    size_t n = here ? strlen(here) : 0;
+    bool below = n > 1 && strncmp(path, here, n) == 0 && path[n] == '/';
+
+    free(here);
+    return below ? path + n + 1 : path;
+}
+
 int run_folder_make(struct run_folder *folder, const char *out_dir, const char *name, struct error *err)
 {
     char *path = NULL;
@@ -89,6 +100,7 @@ int run_folder_make(struct run_folder *folder, const char *out_dir, const char *
     free(path);
     if (status)
         return error_context(err, ERR_SETUP, "run folder");
+    folder->shown = folder->path ? from_here(folder->path) : NULL;
     return folder->path ? make_parts(folder, err) : FAIL(err, ERR_SETUP, "run folder: %s", strerror(errno));
 }
 

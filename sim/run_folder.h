@@ -5,9 +5,10 @@
 #include "util/error.h"
 
 struct run_folder {
-    char *path; /* absolute */
-    char *logs; /* path/logs */
-    char *temp; /* path/tmp: the roles' own folders while they run */
+    char *path;        /* absolute */
+    const char *shown; /* the same as people are told it: from the current folder where it lies below that */
+    char *logs;        /* path/logs */
+    char *temp;        /* path/tmp: the roles' own folders while they run */
 };
 
 /* Make it. `out_dir` NULL: runs/<name>-<time> under the current folder. A folder with something in it is ERR_EXISTS. */

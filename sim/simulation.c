@@ -1,5 +1,6 @@
 #include "sim/simulation.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +44,35 @@ static bool is_client(const struct simulation *s, const struct process *process)
     return process >= s->clients && process < s->clients + s->num_clients;
 }
 
+/* Is it to die as often as it comes? */
+static bool dies_again(struct simulation *s, size_t client)
+{
+    return order_holds(&shared_client(s->shared, client)->orders, ORDER_CRASH,
+                       atomic_load(&shared_leader(s->shared)->round), NULL);
+}
+
+static void start_again(struct simulation *s, size_t client)
+{
+    struct error err = ERROR_INIT;
+
+    if (s->session_runs && s->has_crash_loops && dies_again(s, client) && simulation_start_client(s, client, &err))
+        supervisor_fail(s->supervisor, &err);
+}
+
+/* Those that the leader has seen come. */
+static void kill_again(struct simulation *s)
+{
+    for (size_t i = 0; i < s->num_clients && s->has_crash_loops; i++) {
+        struct process *process = &s->clients[i];
+
+        if (process->state != PROCESS_RUNNING || !atomic_load(&shared_client(s->shared, i)->active) ||
+            !dies_again(s, i))
+            continue;
+        process->end_expected = true;
+        supervisor_signal(s->supervisor, process, SIGKILL);
+    }
+}
+
 static void client_ended(struct simulation *s, struct process *process)
 {
     size_t client = number_of(s, process);
@@ -52,8 +82,10 @@ static void client_ended(struct simulation *s, struct process *process)
     process_end_text(process, how, sizeof how);
     if (s->session_runs)
         s->has_died[client] = true;
-    if (process->end_expected)
+    if (process->end_expected) {
+        start_again(s, client);
         return;
+    }
     s->num_crashed++;
     event_log_write(&s->events, "client-ended", json_pack("{s:I, s:s}", "client", (json_int_t)client, "how", how));
     if (s->session_runs)
@@ -131,6 +163,7 @@ static void notified(void *context)
     note_recovery(s);
     if (s->faults)
         fault_runner_step(s->faults);
+    kill_again(s);
     progress_update(&s->progress, s->shared);
 }
 

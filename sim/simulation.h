@@ -57,6 +57,7 @@ struct simulation {
 
     struct fault_world world;
     struct fault_runner *faults;
+    bool has_crash_loops; /* among the faults */
     struct progress progress;
 
     uint32_t recovered_life; /* the last leader process that counts as a recovery */

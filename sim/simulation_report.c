@@ -192,7 +192,7 @@ static int exit_code(const struct error *run, size_t failed)
 static void say_repeat(const struct simulation *s, int code)
 {
     if (code != 0 && code != status_exit_code(ERR_CANCELLED))
-        fprintf(stderr, "flosim: to repeat this run: flosim %s/scenario.resolved.yaml\n", s->folder.path);
+        fprintf(stderr, "flosim: to repeat this run: flosim %s/scenario.resolved.yaml\n", s->folder.shown);
 }
 
 /* Returns the exit code. */
@@ -226,7 +226,7 @@ int simulation_report_end(struct simulation *s, const struct error *run)
         fprintf(stderr, "flosim: %s\n", outcome.message);
     int code = conclude(s, &metrics, verdicts, failed, &outcome);
     fs_remove_tree(s->folder.temp, NULL);
-    progress_say(&s->progress, "run folder: %s", s->folder.path);
+    progress_say(&s->progress, "run folder: %s", s->folder.shown);
     event_log_write(&s->events, "run-ended",
                     json_pack("{s:i, s:I}", "exit_code", code, "expectations_failed", (json_int_t)failed));
     say_repeat(s, code);

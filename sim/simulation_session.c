@@ -60,6 +60,8 @@ static int make_faults(struct simulation *s, struct error *err)
         .halt_limit_s = HALT_LIMIT_S,
         .notice_limit_s = notice_limit_s(&s->scenario.keys.heartbeat),
     };
+    for (size_t i = 0; i < s->scenario.num_faults; i++)
+        s->has_crash_loops |= s->scenario.faults[i].ops->dies_again;
     s->broker.opened = s->redis.opened = server_opened;
     s->broker.context = s->redis.context = s;
     struct fault_setting setting = {

@@ -264,13 +264,16 @@ void session_strategies_try(const struct session_config *config, const struct se
     struct flosim_training training;
     struct strategy_base base = {
         .layout = layout, .training = &training, .seed = (uint64_t)config->session_config.seed};
-    size_t num_clients = context && context->num_clients > 0 ? (size_t)context->num_clients : 0;
+    size_t num_clients = context && context->num_clients > 0 ? (size_t)context->num_clients : 0, num_selected = 0;
     struct error err = ERROR_INIT;
 
     session_describe_training(config, &training, NULL);
     if (selector_try(strategies->selector, strategies->selector_args, &base, &err) != OK)
         diag_error(diags, session_place(context, "session_config", "client_selection", where), "%s", err.message);
-    if (aggregator_try_round(strategies->aggregator, strategies->aggregator_args, &base, num_clients, &err) != OK)
+    else if (strategies->aggregator->flags & FLOSIM_NEEDS_ENOUGH)
+        num_selected = selector_try_round(strategies->selector, strategies->selector_args, &base, num_clients);
+    if (aggregator_try_round(strategies->aggregator, strategies->aggregator_args, &base,
+                             num_selected ? num_selected : num_clients, &err) != OK)
         diag_error(diags, session_place(context, "session_config", "aggregator", where), "%s", err.message);
     for (size_t i = 0; i < strategies->num_terminations; i++)
         if (termination_try(strategies->terminations[i], strategies->termination_args[i], &base, &err) != OK)

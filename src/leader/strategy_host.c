@@ -270,3 +270,73 @@ int aggregator_try_round(const struct flosim_aggregator_ops *ops, const struct s
     aggregator_fini(&self);
     return status;
 }
+
+/* ---- the first selection, before there is a session ---- */
+
+struct trial {
+    struct flosim_client *clients;
+    struct flosim_choice choice;
+    char (*ids)[24];
+};
+
+static int trial_init(struct trial *trial, size_t n)
+{
+    *trial = (struct trial){.clients = calloc(n, sizeof *trial->clients),
+                            .choice = {.size = sizeof trial->choice, .action = calloc(n, 1), .cohort = calloc(n, 1)},
+                            .ids = calloc(n, sizeof *trial->ids)};
+    if (!trial->clients || !trial->choice.action || !trial->choice.cohort || !trial->ids)
+        return ERR_MEMORY;
+    for (size_t i = 0; i < n; i++) {
+        snprintf(trial->ids[i], sizeof trial->ids[i], "%09zu", i);
+        trial->clients[i] = (struct flosim_client){.id = trial->ids[i],
+                                                   .flags = FLOSIM_ACTIVE | FLOSIM_SELECTABLE,
+                                                   .num_samples = 1,
+                                                   .seconds_per_batch = 1,
+                                                   .last_round = -1,
+                                                   .last_loss = -1,
+                                                   .last_accuracy = -1,
+                                                   .last_seconds = -1,
+                                                   .validation_loss = -1,
+                                                   .last_square_loss = -1,
+                                                   .validation_accuracy = -1,
+                                                   .validation_round = -1};
+    }
+    return OK;
+}
+
+static void trial_fini(struct trial *trial)
+{
+    free(trial->clients);
+    free(trial->choice.action);
+    free(trial->choice.cohort);
+    free(trial->ids);
+}
+
+/* The first round of most; of those that go by losses, latencies or labels, and of rounds that overlap, it tells
+ * nothing. */
+size_t selector_try_round(const struct flosim_selector_ops *ops, const struct strategy_args *args,
+                          const struct strategy_base *base, size_t num_clients)
+{
+    enum { DEPENDS = FLOSIM_USES_LATENCY | FLOSIM_USES_LABELS | FLOSIM_VALIDATES | FLOSIM_SELECTS_WHILE_TRAINING };
+    struct selector self;
+    struct trial trial = {0};
+    struct error ignored = ERROR_INIT;
+    size_t found = 0;
+
+    if (num_clients == 0 || (ops->flags & DEPENDS))
+        return 0;
+    if (selector_begin(&self, ops, args, base, &ignored) == OK && trial_init(&trial, num_clients) == OK) {
+        struct flosim_selection selection = {.size = sizeof selection,
+                                             .num_rounds = base->training->num_rounds,
+                                             .over_selection = 1,
+                                             .num_clients = num_clients,
+                                             .clients = trial.clients};
+
+        if (ops->select(self.state, &selection, &trial.choice) == FLOSIM_OK)
+            for (size_t i = 0; i < num_clients; i++)
+                found += trial.choice.action[i] == FLOSIM_TRAIN;
+    }
+    trial_fini(&trial);
+    selector_fini(&self);
+    return found;
+}

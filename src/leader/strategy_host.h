@@ -67,6 +67,9 @@ int selector_try(const struct flosim_selector_ops *ops, const struct strategy_ar
                  const struct strategy_base *base, struct error *err);
 int aggregator_try(const struct flosim_aggregator_ops *ops, const struct strategy_args *args,
                    const struct strategy_base *base, struct error *err);
+/* How many of num_clients, all free and alike, its first selection has train; 0: that depends on more than this. */
+size_t selector_try_round(const struct flosim_selector_ops *ops, const struct strategy_args *args,
+                          const struct strategy_base *base, size_t num_clients);
 /* … and whether its rule has enough updates where all of num_clients train; 0: not known. */
 int aggregator_try_round(const struct flosim_aggregator_ops *ops, const struct strategy_args *args,
                          const struct strategy_base *base, size_t num_clients, struct error *err);

@@ -297,7 +297,7 @@ static int open_beacon(struct worker *worker, struct error *err)
 
 static int open_loop(struct worker *worker, struct error *err)
 {
-    int status = loop_new(&worker->loop, &clock_system, err);
+    int status = loop_new(&worker->loop, worker->host.clock ? worker->host.clock : &clock_system, err);
 
     if (status)
         return status;

@@ -22,6 +22,7 @@ struct worker_host {
     const struct data_view *train;
     double local_validation_fraction;
     struct probes *probes;
+    const struct clock *clock; /* of its loop; NULL: the system's */
 
     /* Compute slots: at most so many clients compute at once. Called on the compute thread; acquire may block and
      * returns false when the worker should give up (it polls `stop`). NULL: no slots. */

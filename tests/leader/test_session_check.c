@@ -97,6 +97,19 @@ Test(session_check, names_are_checked_with_the_nearest_one)
     expect_finding("optimizer: sgd", "optimizer: sgdd", NULL, "s.yaml:15:14: ", "sgdd");
 }
 
+/* Half of ten clients is a round of five: too small for Krum with f = 2, which all ten would do for. */
+Test(session_check, a_round_may_be_too_small_for_its_rule)
+{
+    struct session_check_context ten = {.num_clients = 10}, fourteen = {.num_clients = 14};
+    char *found;
+
+    expect_finding("aggregator: fedavg", "aggregator: krum\n  aggregator_args: {f: 2}", &ten,
+                   "s.yaml:2:15: ", "a round of 5 updates is too small");
+    found = findings(session_with("aggregator: fedavg", "aggregator: krum\n  aggregator_args: {f: 2}"), &fourteen);
+    cr_assert_str_eq(found, "");
+    free(found);
+}
+
 Test(session_check, arguments_are_checked_at_their_place)
 {
     expect_finding("client_fraction: 0.5", "client_fraction: 2", NULL, "s.yaml:4:44: ", "client_fraction");
@@ -240,7 +253,7 @@ Test(session_check, too_few_clients_for_the_rule)
 
     expect_finding("aggregator: fedavg", "aggregator: bulyan\n  aggregator_args: {f: 1}", &context,
                    "s.yaml:2:15: ", "needs 4 f + 3 = 7 clients");
-    context.num_clients = 7;
+    context.num_clients = 14; /* half of them are selected */
     found = findings(session_with("aggregator: fedavg", "aggregator: bulyan\n  aggregator_args: {f: 1}"), &context);
     cr_assert_str_eq(found, "");
     free(found);
