@@ -3,7 +3,10 @@
 #include <inttypes.h>
 
 #include "sim/fault_runner_internal.h"
+#include "sim/fault_tell.h"
 #include "util/container_of.h"
+
+enum { ANY_ROUND = -1 }; /* of a probe */
 
 /* Nothing may hold a run for ever: neither a victim that does not get to its halt nor a leader that notices nothing. */
 static void out_of_patience(struct supervisor_timer *timer)
@@ -56,14 +59,17 @@ static void arm_next(struct fault_runner *runner)
     barrier->stage = BARRIER_NONE;
     barrier->round = next.round;
     barrier->phase = next.phase;
+    barrier->late = next.late;
     if (next.round < 0)
         return;
+    if (next.late)
+        next.late->round = next.round;
     rounds_look_at(runner, barrier);
     barrier->stage = barrier->has_clients ? BARRIER_ARMED : BARRIER_HALTING;
     if (barrier->has_clients)
-        barrier->at_selected = arm(runner, "leader.selected", next.round);
+        barrier->at_selected = arm(runner, "leader.selected", next.late ? ANY_ROUND : next.round);
     else
-        barrier->at_point = arm(runner, fault_phase_point(next.phase), next.round);
+        barrier->at_point = arm(runner, fault_phase_point(next.phase), next.late ? ANY_ROUND : next.round);
 }
 
 static bool is_hit(const struct fault_runner *runner, int slot)
@@ -154,8 +160,13 @@ static bool begins_here(const struct fault_runner *runner, const struct strike *
     return rounds_has(runner, strike) && !strike->began;
 }
 
-/* An asynchronous session may have a round without a selection: then nothing strikes in it but orders, and what was to
- * be over by then is. */
+static bool lasts_by_order(const struct strike *strike)
+{
+    return strike->plan->ops->by_order && strike->plan->for_rounds == 0;
+}
+
+/* An asynchronous session may have a round without a selection: then what was to be over by then is, an order that
+ * lasts is given, and the others are late. */
 static bool skip_missed(struct fault_runner *runner)
 {
     struct barrier *barrier = &runner->barrier;
@@ -166,16 +177,30 @@ static bool skip_missed(struct fault_runner *runner)
     while (strike) {
         struct strike *next = strike->next;
 
-        if (begins_here(runner, strike) && strike->plan->ops->by_order && begin_strike(runner, strike))
+        if (begins_here(runner, strike) && lasts_by_order(strike) && begin_strike(runner, strike))
             return false;
-        if (begins_here(runner, strike))
-            fault_runner_miss(runner, strike);
+        if (begins_here(runner, strike)) {
+            fault_tell_late(strike);
+            strike->is_late = true;
+        }
         strike = next;
     }
     release(runner, &barrier->at_selected);
     release(runner, &barrier->at_point);
     arm_next(runner);
     return true;
+}
+
+/* The leader is where one that is late can happen: this is its round now. */
+static void settle(struct fault_runner *runner, int64_t round)
+{
+    struct barrier *barrier = &runner->barrier;
+
+    if (!barrier->late)
+        return;
+    barrier->late->is_late = false;
+    barrier->late->round = barrier->round = round;
+    barrier->late = NULL;
 }
 
 /* Is the leader past this point? The end of a round comes when it is on record. */
@@ -185,6 +210,8 @@ static bool has_gone_by(const struct fault_runner *runner)
     const struct barrier *barrier = &runner->barrier;
     int64_t finished = atomic_load(&leader->rounds_finished);
 
+    if (barrier->late)
+        return false;
     return atomic_load(&leader->selected_round) > barrier->round ||
            finished > barrier->round + (barrier->phase == PHASE_END);
 }
@@ -194,13 +221,16 @@ static bool step_armed(struct fault_runner *runner)
 {
     struct barrier *barrier = &runner->barrier;
 
+    if (is_hit(runner, barrier->at_selected))
+        settle(runner, atomic_load(&fault_runner_leader(runner)->selected_round));
     if (!is_hit(runner, barrier->at_selected) ||
         atomic_load(&fault_runner_leader(runner)->selected_round) != barrier->round)
         return has_gone_by(runner) && skip_missed(runner);
     for (struct strike *strike = runner->open; strike; strike = strike->next)
         if (begins_here(runner, strike) && begin_strike(runner, strike))
             return false;
-    barrier->at_point = arm(runner, fault_phase_point(barrier->phase), barrier->round);
+    /* The next is of this selection, whatever round an asynchronous session has come to by then. */
+    barrier->at_point = arm(runner, fault_phase_point(barrier->phase), ANY_ROUND);
     release(runner, &barrier->at_selected);
     be_patient(runner, runner->setting.world->halt_limit_s);
     barrier->stage = BARRIER_HALTING;
@@ -237,6 +267,8 @@ static bool step_halting(struct fault_runner *runner)
 {
     struct barrier *barrier = &runner->barrier;
 
+    if (is_hit(runner, barrier->at_point))
+        settle(runner, fault_runner_round(runner));
     if (barrier->needs_leader && !is_hit(runner, barrier->at_point)) {
         if (!has_gone_by(runner))
             return false;

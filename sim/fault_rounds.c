@@ -10,8 +10,10 @@ static bool is_before(int64_t round, enum fault_phase phase, const struct barrie
 
 bool rounds_has(const struct fault_runner *runner, const struct strike *strike)
 {
-    return strike->by_round && strike->round == runner->barrier.round &&
-           strike->plan->when.phase == runner->barrier.phase;
+    const struct barrier *barrier = &runner->barrier;
+
+    return strike->by_round && strike->round == barrier->round && strike->plan->when.phase == barrier->phase &&
+           (!strike->is_late || strike == barrier->late);
 }
 
 bool rounds_ends(const struct fault_runner *runner, const struct strike *strike)
@@ -40,10 +42,24 @@ static void take_earlier(struct barrier *barrier, int64_t round, enum fault_phas
     }
 }
 
+static struct strike *find_late(const struct fault_runner *runner)
+{
+    for (struct strike *strike = runner->open; strike; strike = strike->next)
+        if (strike->is_late && !strike->began)
+            return strike;
+    return NULL;
+}
+
+/* One that is late goes first, alone: a selection of an asynchronous session may be of a single client. */
 struct barrier rounds_next(const struct fault_runner *runner)
 {
-    struct barrier next = {.round = -1, .at_selected = -1, .at_point = -1};
+    struct barrier next = {.round = -1, .at_selected = -1, .at_point = -1, .late = find_late(runner)};
 
+    if (next.late) {
+        next.round = fault_runner_round(runner);
+        next.phase = next.late->plan->when.phase;
+        return next;
+    }
     for (const struct strike *strike = runner->open; strike; strike = strike->next) {
         if (strike->by_round && !strike->began)
             take_earlier(&next, strike->round, strike->plan->when.phase);

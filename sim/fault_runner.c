@@ -1,7 +1,6 @@
 #include <stdlib.h>
 
 #include "sim/fault_runner_internal.h"
-#include "sim/fault_tell.h"
 
 int fault_runner_new(struct fault_runner **out, const struct fault_setting *setting, struct error *err)
 {
@@ -137,13 +136,6 @@ void fault_runner_strike(struct fault_runner *runner, struct strike *strike)
     strike_begin(strike);
     runner->replan |= strike->undo_round >= 0;
     open_next_round(runner, strike);
-}
-
-void fault_runner_miss(struct fault_runner *runner, struct strike *strike)
-{
-    fault_tell_missed(strike);
-    open_next_round(runner, strike);
-    remove_strike(runner, strike);
 }
 
 /* --- one after another --- */

@@ -19,6 +19,7 @@ struct barrier {
     enum barrier_stage stage;
     int64_t round;
     enum fault_phase phase;
+    struct strike *late;       /* for which any round will do; NULL: it is of this round */
     bool has_clients;          /* among its victims */
     bool needs_leader;         /* at the point of its phase: others than clients are struck there, or faults end */
     int at_selected, at_point; /* the leader's probes; -1: not armed */
@@ -75,9 +76,6 @@ int fault_runner_choose(struct fault_runner *runner, struct strike *strike, size
 
 /* It begins, and the next occurrence of a plan in several rounds is put on its way. */
 void fault_runner_strike(struct fault_runner *runner, struct strike *strike);
-
-/* Its round went by: the same, without its beginning. It is freed. */
-void fault_runner_miss(struct fault_runner *runner, struct strike *strike);
 
 /* The round in progress, from 0. */
 int64_t fault_runner_round(const struct fault_runner *runner);

@@ -39,6 +39,7 @@ struct strike {
     uint32_t number;     /* of all strikes, from 1 */
 
     bool by_round; /* it happens at the barrier of this round and the plan's phase */
+    bool is_late;  /* its round went by without it: it happens at the next such point that comes */
     int64_t round; /* from 0; by the clock: the one in progress when it began */
     double at_s;   /* by the clock: since the session began */
     double for_s;  /* 0: for good, at once, or for rounds */

@@ -120,16 +120,17 @@ void fault_tell_begin(const struct strike *strike)
     say_it(strike);
 }
 
-void fault_tell_missed(const struct strike *strike)
+void fault_tell_late(const struct strike *strike)
 {
     const struct fault_world *world = strike->setting->world;
     char line[160];
 
-    snprintf(line, sizeof line, "fault %zu: %s did not strike: round %" PRId64 " went by without its %s",
-             strike->index + 1, strike->plan->ops->name, strike->round + 1,
-             strikes_clients(strike) ? "selection" : fault_phase_name(strike->plan->when.phase));
+    snprintf(line, sizeof line, "fault %zu: round %" PRId64 " went by without its %s: %s strikes at the next",
+             strike->index + 1, strike->round + 1,
+             strikes_clients(strike) ? "selection" : fault_phase_name(strike->plan->when.phase),
+             strike->plan->ops->name);
     world->warn(world->context, line);
-    write_event(strike, "fault-missed",
+    write_event(strike, "fault-late",
                 json_pack("{s:I, s:s}", "round", (json_int_t)strike->round + 1, "phase",
                           fault_phase_name(strike->plan->when.phase)));
 }

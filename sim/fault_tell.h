@@ -10,7 +10,7 @@ void fault_tell_event(const struct strike *strike, const char *event, const stru
 /* It begins: a line with whom it strikes, and a warning where those are fewer than were asked for. */
 void fault_tell_begin(const struct strike *strike);
 
-/* Its round went by without it. */
-void fault_tell_missed(const struct strike *strike);
+/* Its round went by without it: it is late. */
+void fault_tell_late(const struct strike *strike);
 
 #endif

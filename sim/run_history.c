@@ -34,7 +34,7 @@ const struct event_kind event_kinds[] = {
     {"fault-noticed",      "The leader has seen it."},
     {"fault-undone",       "It was taken back."},
     {"fault-recovered",    "The victim is at work again."},
-    {"fault-missed",       "A fault of a round that went by without it."},
+    {"fault-late",         "A fault of a round that went by without it: it strikes at the next such point."},
     {"fault-short",        "Fewer victims than asked for."},
     {"run-ended",          "The run is over."},
     {NULL, NULL},
