@@ -124,6 +124,19 @@ static void update(struct simulation *s, const json_t *fields)
         atomic_store(&client->pss_training_kb, pss_kb);
 }
 
+static void count_refusal(struct leader_block *leader, const char *name)
+{
+    for (size_t i = 0; name && i < NUM_REFUSALS; i++)
+        if (!strcmp(name, refusal_name((enum refusal)i)))
+            atomic_fetch_add(&leader->refused_for[i], 1);
+}
+
+static void backed_off(struct simulation *s, const json_t *fields)
+{
+    (void)fields;
+    atomic_fetch_add(&shared_leader(s->shared)->backed_off, 1);
+}
+
 static void failure(struct simulation *s, const json_t *fields)
 {
     struct leader_block *leader = shared_leader(s->shared);
@@ -137,6 +150,7 @@ static void failure(struct simulation *s, const json_t *fields)
         atomic_fetch_add(&leader->updates_dropped, 1);
         return;
     }
+    count_refusal(leader, json_string_value(json_object_get(fields, "refusal")));
     atomic_fetch_add(kind && !strcmp(kind, "refused") ? &leader->updates_refused : &leader->updates_failed, 1);
     if (client && !json_is_true(json_object_get(fields, "session_over"))) /* the session's end is not its failure */
         atomic_fetch_add(&client->failures, 1);
@@ -187,6 +201,9 @@ static void session_finished(struct simulation *s, const json_t *fields)
     atomic_store(&leader->updates_sent, (uint64_t)integer(ledger, "sent"));
     atomic_store(&leader->updates_merged, (uint64_t)integer(ledger, "merged"));
     atomic_store(&leader->updates_refused, (uint64_t)integer(ledger, "refused"));
+    for (size_t i = 0; i < NUM_REFUSALS; i++)
+        atomic_store(&leader->refused_for[i],
+                     (uint64_t)integer(json_object_get(ledger, "refused_for"), refusal_name((enum refusal)i)));
     atomic_store(&leader->updates_failed, (uint64_t)integer(ledger, "failed"));
     atomic_store(&leader->updates_dropped, (uint64_t)integer(ledger, "dropped"));
     atomic_store(&leader->lost_rounds, (uint64_t)integer(fields, "lost_rounds"));
@@ -232,6 +249,7 @@ static const struct {
     {"broker", broker_changed},
     {"selected", selected},
     {"failure", failure},
+    {"client_backed_off", backed_off},
     {"round", round_ended},
     {"round_lost", round_lost},
     {"session_started", session_started},

@@ -16,6 +16,7 @@ struct run_metrics {
     double wall_s, registration_s, round_s_p50, round_s_p95, round_s_max;
     double bytes_up, bytes_down;
     double updates_sent, updates_merged, updates_refused, updates_failed, updates_dropped;
+    double refused_non_finite, refused_shape, refused_truncated, refused_stale, backed_off, backdoor_success;
     double pss_idle_mb, pss_training_mb, leader_rss_mb;
 };
 

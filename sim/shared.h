@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "leader/refusal.h"
 #include "sim/orders.h"
 #include "sim/slots.h"
 #include "util/error.h"
@@ -40,16 +41,18 @@ struct leader_block {
     _Atomic uint32_t selected, answered; /* of the round in progress */
     _Atomic uint32_t rounds_finished;    /* entries of the round records that are whole, by round */
     _Atomic uint64_t updates_sent, updates_merged, updates_refused, updates_failed, updates_dropped;
-    _Atomic uint64_t bytes_up, bytes_down; /* of the updates merged and of their requests */
-    _Atomic uint64_t lost_rounds;          /* selections from which no new model came */
-    _Atomic uint64_t doubled_updates;      /* merged although they had been, and no leader's end undid that */
-    _Atomic int64_t peak_rss_kb;           /* of its process, when the session was over */
-    _Atomic uint32_t session_stage;        /* enum session_stage */
-    _Atomic uint32_t broker_is_up;         /* 1: it is connected to the broker */
-    _Atomic uint32_t broker_connections;   /* how often it was connected */
-    _Atomic uint64_t working_since_ns;     /* when a leader process first selected clients, or ended the session … */
-    _Atomic uint32_t working_life;         /* … and that process' number (struct process: starts); 0: none yet */
-    char reason[256];                      /* why it ended, once it is finished or failed */
+    _Atomic uint64_t bytes_up, bytes_down;      /* of the updates merged and of their requests */
+    _Atomic uint64_t refused_for[NUM_REFUSALS]; /* updates_refused, by reason */
+    _Atomic uint64_t backed_off;                /* how often a client was */
+    _Atomic uint64_t lost_rounds;               /* selections from which no new model came */
+    _Atomic uint64_t doubled_updates;           /* merged although they had been, and no leader's end undid that */
+    _Atomic int64_t peak_rss_kb;                /* of its process, when the session was over */
+    _Atomic uint32_t session_stage;             /* enum session_stage */
+    _Atomic uint32_t broker_is_up;              /* 1: it is connected to the broker */
+    _Atomic uint32_t broker_connections;        /* how often it was connected */
+    _Atomic uint64_t working_since_ns; /* when a leader process first selected clients, or ended the session … */
+    _Atomic uint32_t working_life;     /* … and that process' number (struct process: starts); 0: none yet */
+    char reason[256];                  /* why it ended, once it is finished or failed */
 };
 
 enum session_stage { STAGE_NONE, STAGE_RUNNING, STAGE_FINISHED, STAGE_FAILED };

@@ -64,6 +64,8 @@ struct simulation {
     size_t num_recoveries;
     double recovery_s_max;
 
+    double backdoor_success; /* percent; NAN: no such fault, or no model */
+
     bool session_runs;
     uint64_t first_fork_ns, registered_ns, session_began_ns, session_ended_ns; /* clock_system; 0: did not happen */
     int64_t pss_idle_kb;                                                       /* the largest of the sampled clients */

@@ -30,6 +30,9 @@ int simulation_start_client(void *context, size_t client, struct error *err);
 /* What some clients cost while they are idle. */
 void simulation_sample_memory(struct simulation *simulation);
 
+/* Percent; NAN: no fault `backdoor`, or no model. After the last process has ended. */
+double simulation_backdoor_success(const struct simulation *simulation);
+
 /* Submit the session, make faults happen, wait for its end. */
 int simulation_run_session(struct simulation *simulation, struct error *err);
 

@@ -98,6 +98,12 @@ void simulation_metrics(const struct simulation *s, struct run_metrics *out)
     out->updates_sent = (double)atomic_load(&leader->updates_sent);
     out->updates_merged = (double)atomic_load(&leader->updates_merged);
     out->updates_refused = (double)atomic_load(&leader->updates_refused);
+    out->refused_non_finite = (double)atomic_load(&leader->refused_for[REFUSED_NON_FINITE]);
+    out->refused_shape = (double)atomic_load(&leader->refused_for[REFUSED_SHAPE]);
+    out->refused_truncated = (double)atomic_load(&leader->refused_for[REFUSED_TRUNCATED]);
+    out->refused_stale = (double)atomic_load(&leader->refused_for[REFUSED_STALE]);
+    out->backed_off = (double)atomic_load(&leader->backed_off);
+    out->backdoor_success = s->backdoor_success;
     out->updates_failed = (double)atomic_load(&leader->updates_failed);
     out->updates_dropped = (double)atomic_load(&leader->updates_dropped);
     out->leader_rss_mb = (double)atomic_load(&leader->peak_rss_kb) / 1024;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/simulation_internal.h"
 #include "util/fs.h"
 
 void simulation_report_begin(struct simulation *s)
@@ -217,6 +218,7 @@ int simulation_report_end(struct simulation *s, const struct error *run)
 
     if (!verdicts)
         return status_exit_code(ERR_MEMORY);
+    s->backdoor_success = simulation_backdoor_success(s);
     simulation_metrics(s, &metrics);
     if (outcome.status == OK)
         check_ledger(&metrics, &outcome);

@@ -402,6 +402,7 @@ int edge_encode_abort_request(const struct abort_request *msg, struct blob **out
     wire.session_id = text_of(msg->session_id);
     wire.round_idx = msg->round_idx;
     wire.leader_term = msg->leader_term;
+    wire.reason = text_of(msg->reason);
     return edge_wire_pack(&wire.base, 0, 0, out, err);
 }
 
@@ -418,5 +419,6 @@ int edge_decode_abort_request(struct span wire, struct abort_request *out, struc
     out->session_id = msg->session_id;
     out->round_idx = msg->round_idx;
     out->leader_term = msg->leader_term;
+    out->reason = msg->reason;
     return OK;
 }

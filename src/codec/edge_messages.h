@@ -87,6 +87,7 @@ struct abort_request {
     const char *session_id;
     int32_t round_idx;
     uint64_t leader_term;
+    const char *reason; /* ours, 101: why its answer was refused, then nothing is stopped; "": stop */
     struct edge_arena *arena;
 };
 

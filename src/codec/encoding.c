@@ -57,6 +57,14 @@ const struct encoding *encoding_find(const char *name)
     return NULL;
 }
 
+bool weights_are_known(struct span image)
+{
+    for (size_t i = 0; encodings[i]; i++)
+        if (encodings[i]->recognises(image))
+            return true;
+    return false;
+}
+
 int weights_encode(const struct layout *layout, const float *weights, struct blob **out, struct error *err)
 {
     return encoding_safetensors.encode(layout, weights, out, err);

@@ -26,4 +26,7 @@ int weights_encode(const struct layout *layout, const float *weights, struct blo
 /* Decode by sight: ERR_UNIMPLEMENTED for a pickle, ERR_INVALID for bytes that no row recognises. */
 int weights_decode(const struct layout *layout, struct span image, float *weights, struct error *err);
 
+/* Do these bytes look like any encoding at all? */
+bool weights_are_known(struct span image);
+
 #endif

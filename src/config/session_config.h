@@ -32,6 +32,8 @@ struct session_config {
         } wait_for_clients;                              /* ours */
         int64_t seed;                                    /* ours; default 0 */
         double over_selection, quorum, round_deadline_s; /* ours; 1, 0, 0: none of it */
+        int64_t backoff_after, backoff_max_rounds;       /* ours; 0: nobody is backed off */
+        double backoff_round_s;                          /* ours */
     } session_config;
     struct {
         bool skip_benchmark;

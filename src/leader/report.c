@@ -13,7 +13,7 @@ const char report_rounds_header[] =
 
 const char report_clients_header[] =
     "client,name,num_samples,selected,merged,refused,failed,time_taken_s,measured_s,bytes_down,bytes_up,pss_idle_kb,"
-    "pss_training_kb\n";
+    "pss_training_kb,refused_non_finite,refused_shape,refused_truncated,refused_stale,refused_other\n";
 
 static int write_file(const char *dir, const char *name, const struct span *parts, size_t n, struct error *err)
 {

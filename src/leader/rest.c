@@ -138,6 +138,12 @@ static void put_session_metrics(FILE *out, const struct leader *leader)
     put_metric(out, "session_updates_sent", "gauge", "Updates asked for in the running session.", (double)ledger->sent);
     put_metric(out, "session_updates_merged", "gauge", "Updates merged.", (double)ledger->merged);
     put_metric(out, "session_updates_refused", "gauge", "Updates refused.", (double)ledger->refused);
+    for (size_t i = 0; i < NUM_REFUSALS; i++) {
+        char name[64];
+
+        snprintf(name, sizeof name, "session_updates_refused_%s", refusal_name((enum refusal)i));
+        put_metric(out, name, "gauge", "Of these, for this reason.", (double)ledger->refused_for[i]);
+    }
     put_metric(out, "session_updates_failed", "gauge", "Updates that did not come.", (double)ledger->failed);
     put_metric(out, "session_updates_dropped", "gauge", "Updates that were not needed.", (double)ledger->dropped);
     put_metric(out, "session_lost_rounds", "gauge", "Selections that gave no model.", (double)ledger->lost_rounds);

@@ -200,11 +200,12 @@ void session_free(struct session *session)
 
 /* ---- GET /v1/sessions/{id} ---- */
 
-static json_t *ledger_json(const struct session_ledger *ledger)
+json_t *session_ledger_json(const struct session_ledger *ledger)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "sent", (json_int_t)ledger->sent, "merged",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:o}", "sent", (json_int_t)ledger->sent, "merged",
                      (json_int_t)ledger->merged, "refused", (json_int_t)ledger->refused, "failed",
-                     (json_int_t)ledger->failed, "dropped", (json_int_t)ledger->dropped);
+                     (json_int_t)ledger->failed, "dropped", (json_int_t)ledger->dropped, "refused_for",
+                     session_refusals_json(ledger->refused_for));
 }
 
 json_t *session_json(const struct session *session, bool whole)
@@ -220,7 +221,7 @@ json_t *session_json(const struct session *session, bool whole)
                         json_pack("{s:I, s:I}", "selected", (json_int_t)counts->selected, "done",
                                   (json_int_t)(counts->merged + counts->refused + counts->failed + counts->dropped)));
     json_object_set_new(json, "lost_rounds", json_integer((json_int_t)session->ledger.lost_rounds));
-    json_object_set_new(json, "ledger", ledger_json(&session->ledger));
+    json_object_set_new(json, "ledger", session_ledger_json(&session->ledger));
     json_object_set(json, "rounds", session->rounds);
     json_object_set_new(json, "config", json_loads(session->setup->config_json, 0, NULL));
     return json;

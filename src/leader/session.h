@@ -10,6 +10,7 @@
 #define FLOSIM_LEADER_SESSION_H
 
 #include "leader/leader.h"
+#include "leader/refusal.h"
 #include "leader/roster.h"
 #include "leader/session_setup.h"
 #include "state/state.h"
@@ -70,6 +71,7 @@ struct blob *session_model(const struct session *session);
 
 struct session_ledger {
     int64_t sent, merged, refused, failed, dropped, lost_rounds;
+    int64_t refused_for[NUM_REFUSALS]; /* their sum is `refused` */
 };
 
 const struct session_ledger *session_ledger(const struct session *session);

@@ -101,6 +101,8 @@ static void put_client(struct session *session, struct roster_client *client, FI
             known(tally->latest.measured_s), tally->bytes_down, tally->bytes_up);
     put_known(tally->pss_idle_kb, out);
     put_known(tally->pss_training_kb, out);
+    for (size_t i = 0; i < NUM_REFUSALS; i++)
+        fprintf(out, ",%lld", (long long)tally->refused_for[i]);
     fputc('\n', out);
 }
 
@@ -147,13 +149,11 @@ static void finished(struct session *session)
         loop_sample_end(session->env.loop);
     roster_release(session->env.roster);
     session_emit(session, "session_finished",
-                 json_pack("{s:s, s:s, s:s, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:f, s:o}", "session_id",
-                           session_id(session), "status", session_status_text(session->status), "reason",
-                           session->reason, "rounds", (json_int_t)session->version, "lost_rounds",
-                           (json_int_t)ledger->lost_rounds, "ledger", "sent", (json_int_t)ledger->sent, "merged",
-                           (json_int_t)ledger->merged, "refused", (json_int_t)ledger->refused, "failed",
-                           (json_int_t)ledger->failed, "dropped", (json_int_t)ledger->dropped, "duration_s",
-                           session_elapsed_s(session), "loop_lag", lag_json(session)));
+                 json_pack("{s:s, s:s, s:s, s:I, s:I, s:o, s:f, s:o}", "session_id", session_id(session), "status",
+                           session_status_text(session->status), "reason", session->reason, "rounds",
+                           (json_int_t)session->version, "lost_rounds", (json_int_t)ledger->lost_rounds, "ledger",
+                           session_ledger_json(ledger), "duration_s", session_elapsed_s(session), "loop_lag",
+                           lag_json(session)));
     log_write(session->env.log, session->status == SESSION_FAILED ? LOG_WARN : LOG_INFO, "session",
               "session %s: %s rounds=%lld sent=%lld merged=%lld refused=%lld failed=%lld dropped=%lld session=%s",
               session_status_text(session->status), session->reason, (long long)session->version,

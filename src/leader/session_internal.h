@@ -113,6 +113,7 @@ struct session_job {
     /* The compute thread's part. */
     struct executor_task task;
     enum merge_result result;
+    enum refusal refusal; /* where it is refused */
     struct job_figures figures;
     struct new_model model;
     size_t held_after;
@@ -131,6 +132,11 @@ struct client_tally {
     int64_t validation_round; /* version of the model of its latest validation; -1: none */
     int64_t last_round;       /* -1: none */
     int64_t pss_idle_kb, pss_training_kb;
+    int64_t refused_for[NUM_REFUSALS];
+    int64_t failures_in_a_row; /* failed or refused, none merged since */
+    int64_t paused_until;      /* not selected for earlier versions of the model … */
+    uint64_t paused_until_ns;  /* … or, where clients are selected while others train, before that time */
+    double pause_left_s;       /* the same, of a tally that was kept */
     bool benchmark_tried;
     bool lack_told; /* that it has nothing to train on */
     bool changed;   /* since the state was told */
@@ -273,7 +279,8 @@ struct session {
     struct session_ledger ledger;
     struct round_counts counts;
     int lost_in_a_row;
-    size_t fruitless; /* answers in a row of which none was merged */
+    size_t fruitless;   /* answers in a row of which none was merged */
+    bool spares_nobody; /* the next selection may choose those who are backed off, too */
     json_t *rounds;
 };
 
@@ -396,6 +403,22 @@ void session_round_given_up(struct session *session, unsigned cohort, const char
 /* Updates of a cohort that had counted as merged and of which no model will come: they count as dropped. */
 enum { EVERY_COHORT = FLOSIM_MAX_COHORTS };
 void session_take_back_merged(struct session *session, unsigned cohort);
+
+json_t *session_ledger_json(const struct session_ledger *ledger); /* session.c */
+
+/* session_refusal.c */
+json_t *session_refusals_json(const int64_t counts[NUM_REFUSALS]); /* {"non_finite": n, …}; NULL: out of memory */
+void session_refusals_read(const json_t *json, int64_t counts[NUM_REFUSALS], bool *broken);
+/* Why the weights of an answer could not be read. */
+enum refusal session_refusal_of(int status, struct span image);
+void session_tell_refusal(struct session_job *job); /* the client */
+
+/* session_backoff.c: who fails again and again is left alone for a while. */
+void session_note_outcome(struct session_job *job, bool good);
+/* Who is backed off is not selectable in the picture [n]; returns how many that were. */
+struct flosim_client;
+size_t session_back_off(struct session *session, struct roster_client *const *who, struct flosim_client *clients,
+                        size_t n);
 
 /* session_cohort.c: the rules of a round, on the compute thread, and what the loop does by them. */
 void session_cohorts_chosen(struct session_compute *compute, const struct flosim_choice *choice, size_t num_clients,

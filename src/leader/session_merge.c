@@ -8,30 +8,47 @@
 
 /* ---- compute thread ---- */
 
+static int check_weights(struct session_job *job, struct span image, struct error *err)
+{
+    const struct session *session = job->session;
+    const struct layout *layout = &session->setup->layout;
+    int status = weights_decode(layout, image, session->compute.scratch, err);
+
+    if (status != OK) {
+        job->refusal = session_refusal_of(status, image);
+        return status;
+    }
+    if (flosim_largest_bits(session->compute.scratch, layout->num_floats) < 0x7f800000u)
+        return OK;
+    job->refusal = REFUSED_NON_FINITE;
+    return FAIL(err, ERR_INVALID, "its weights are not finite");
+}
+
 /* Everything that the leader asks of an update before it may touch the global model. Fills scratch [P]. */
 static int check_update(struct session_job *job, struct error *err)
 {
     const struct session *session = job->session;
-    const struct layout *layout = &session->setup->layout;
     struct train_response response;
     int status = edge_decode_train_response(job->body, &response, err);
 
+    job->refusal = REFUSED_TRUNCATED;
     if (status != OK)
         return status;
+    job->refusal = REFUSED_STALE;
     if (response.round_idx != (int32_t)job->base_version)
         status = FAIL(err, ERR_INVALID, "answer for round %d, asked for %lld", response.round_idx,
                       (long long)job->base_version);
-    if (status == OK)
+    if (status == OK) {
+        job->refusal = REFUSED_OTHER;
         status = job_figures_parse(response.metrics, &job->figures, err);
+    }
     if (status == OK && job->figures.num_samples <= 0)
         status = FAIL(err, ERR_INVALID, "its metrics do not say num_samples");
     if (status == OK && !session->setup->cut_anew && job->figures.num_samples > job->num_advertised)
         status = FAIL(err, ERR_INVALID, "it counts %lld samples but advertised %lld",
                       (long long)job->figures.num_samples, (long long)job->num_advertised);
     if (status == OK)
-        status = weights_decode(layout, response.weights, session->compute.scratch, err);
-    if (status == OK && flosim_largest_bits(session->compute.scratch, layout->num_floats) >= 0x7f800000u)
-        status = FAIL(err, ERR_INVALID, "its weights are not finite");
+        status = check_weights(job, response.weights, err);
     edge_arena_free(response.arena);
     return status;
 }
@@ -260,10 +277,13 @@ static void note_failure(struct session_job *job, const char *kind)
     struct session *session = job->session;
     bool refused = strcmp(kind, "refused") == 0;
 
-    session_emit(session, "failure",
-                 json_pack("{s:I, s:s, s:s, s:s, s:b}", "round", (json_int_t)job->base_version + 1, "client",
-                           job->client->id, "kind", kind, "reason", job->error.message, "session_over",
-                           session->phase != PHASE_RUNNING || job->after_end));
+    json_t *fields = json_pack("{s:I, s:s, s:s, s:s, s:b}", "round", (json_int_t)job->base_version + 1, "client",
+                               job->client->id, "kind", kind, "reason", job->error.message, "session_over",
+                               session->phase != PHASE_RUNNING || job->after_end);
+
+    if (refused)
+        json_object_set_new(fields, "refusal", json_string(refusal_name(job->refusal)));
+    session_emit(session, "failure", fields);
     log_write(session->env.log, job->result == MERGE_DROPPED ? LOG_INFO : LOG_WARN, "session",
               "%s: %s client=%s round=%lld",
               refused                        ? "update refused"
@@ -317,6 +337,13 @@ static enum fate fate_of(const struct session_job *job)
     return job->error.status == OK && job->figures.num_samples > 0 ? MERGED : FAILED;
 }
 
+static void count_refusal(struct session_job *job, struct client_tally *tally)
+{
+    job->session->ledger.refused_for[job->refusal]++;
+    tally->refused_for[job->refusal]++;
+    session_tell_refusal(job);
+}
+
 static void count_training(struct session_job *job)
 {
     static const char *const kinds[] = {"merged", "refused", "failed", "dropped"};
@@ -335,6 +362,8 @@ static void count_training(struct session_job *job)
     tally->changed = true;
     tally->bytes_down += job->bytes_down;
     tally->bytes_up += job->bytes_up;
+    if (fate == REFUSED)
+        count_refusal(job, tally);
     session->fruitless = fate == MERGED || fate == DROPPED ? 0 : session->fruitless + 1;
     if (fate == MERGED) {
         keep_figures(tally, job);
@@ -343,6 +372,8 @@ static void count_training(struct session_job *job)
     } else {
         note_failure(job, kinds[fate]);
     }
+    if (session->phase == PHASE_RUNNING && fate != DROPPED && !job->after_end)
+        session_note_outcome(job, fate == MERGED);
 }
 
 void session_take_back_merged(struct session *session, unsigned cohort)

@@ -53,10 +53,11 @@ int session_record_ledger(const struct session *session, struct state_batch *bat
     const struct session_ledger *ledger = &session->ledger;
 
     return put_json(batch, session_id(session), RECORD_LEDGER,
-                    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "sent", (json_int_t)ledger->sent, "merged",
+                    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o}", "sent", (json_int_t)ledger->sent, "merged",
                               (json_int_t)ledger->merged, "refused", (json_int_t)ledger->refused, "failed",
                               (json_int_t)ledger->failed, "dropped", (json_int_t)ledger->dropped, "lost_rounds",
-                              (json_int_t)ledger->lost_rounds, "elapsed_s", session_elapsed_s(session)),
+                              (json_int_t)ledger->lost_rounds, "elapsed_s", session_elapsed_s(session), "refused_for",
+                              session_refusals_json(ledger->refused_for)),
                     err);
 }
 

@@ -92,6 +92,7 @@ static int read_ledger(struct session *session, struct error *err)
         .dropped = count_of(json, "dropped", &broken),
         .lost_rounds = count_of(json, "lost_rounds", &broken),
     };
+    session_refusals_read(json_object_get(json, "refused_for"), ledger->refused_for, &broken);
     session->kept.elapsed_s = json_number_value(json_object_get(json, "elapsed_s"));
     broken |= !(session->kept.elapsed_s >= 0);
     json_decref(json);

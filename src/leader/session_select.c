@@ -15,6 +15,7 @@ struct asking {
     struct flosim_choice choice;
     struct job_extras *extras; /* [K]; NULL where the aggregator wants none */
     uint32_t number;           /* the session's how-manieth selection */
+    size_t left_out;           /* clients that are backed off */
     struct new_model model;    /* of a round that ended because nobody was chosen for the rest of it … */
     bool given_up;             /* … or it had too few updates: `error` says why */
     int status;
@@ -140,6 +141,7 @@ static struct asking *new_asking(struct session *session)
         asking->who[i] = roster_at(session->env.roster, i);
         describe(session, asking->who[i], &asking->clients[i]);
     }
+    asking->left_out = session_back_off(session, asking->who, asking->clients, n);
     return asking;
 }
 
@@ -359,9 +361,20 @@ static void await_somebody(struct session *session)
     session_set_wait(session, max_wait_s > LEAST_WAIT_S ? max_wait_s : LEAST_WAIT_S);
 }
 
-static void nobody_chosen(struct session *session)
+/* Those that are left do not suffice, and nobody else is coming: who is backed off gets another chance. */
+static bool may_spare_nobody(const struct session *session, const struct asking *asking)
+{
+    return asking->left_out > 0 && session->training == 0 && session->validating == 0;
+}
+
+static void nobody_chosen(struct session *session, const struct asking *asking)
 {
     session->asking = false;
+    if (may_spare_nobody(session, asking)) {
+        session->spares_nobody = true;
+        session_ask(session);
+        return;
+    }
     await_somebody(session);
     if (session->ask_again)
         session_ask(session);
@@ -373,7 +386,9 @@ static void selected(struct asking *asking)
     json_t *ids = json_array();
     long chosen = asking->status != OK ? 0 : make_jobs(asking, ids);
 
-    if (asking->status < 0) {
+    if (asking->status < 0 && may_spare_nobody(session, asking)) {
+        nobody_chosen(session, asking);
+    } else if (asking->status < 0) {
         session_end(session, SESSION_FAILED, "%s", asking->error.message);
     } else if (asking->status == FLOSIM_STOP) {
         session_end(session, SESSION_FINISHED, "%s", asking->error.message);
@@ -388,8 +403,9 @@ static void selected(struct asking *asking)
         session->held = 0;
         session_round_finished(session, 0, &asking->model);
     } else if (chosen == 0) {
-        nobody_chosen(session);
+        nobody_chosen(session, asking);
     } else {
+        session->spares_nobody = false;
         loop_timer_cancel(session->env.loop, &session->wait_timer);
         session->attempt++;
         session->selections = asking->number;

@@ -44,6 +44,7 @@ static void take_kept(struct session *session, struct roster_client *client, str
     if (!found)
         return;
     *tally = found->tally;
+    tally->paused_until_ns = session_now_ns(session) + (uint64_t)(tally->pause_left_s * 1e9);
     if (found->num_mini_batches > 0)
         session_bench_restore(session, client, found->num_mini_batches, found->bench_time_s);
 }
@@ -99,8 +100,25 @@ static void quote(const char *id, char out[6 * CLIENT_ID_MAX + 3])
     out[n] = '\0';
 }
 
+_Static_assert(NUM_REFUSALS == 5, "write_outcomes writes five");
+
+static int write_outcomes(const struct client_tally *tally, uint64_t now_ns, char *text, size_t size)
+{
+    double left_s = tally->paused_until_ns > now_ns ? (double)(tally->paused_until_ns - now_ns) * 1e-9 : 0;
+    const int64_t *refused = tally->refused_for;
+
+    return snprintf(text, size,
+                    "\"failures_in_a_row\":%lld,\"paused_until\":%lld,\"pause_left_s\":%.17g,"
+                    "\"refused_for\":{\"%s\":%lld,\"%s\":%lld,\"%s\":%lld,\"%s\":%lld,\"%s\":%lld},",
+                    (long long)tally->failures_in_a_row, (long long)tally->paused_until, left_s, refusal_name(0),
+                    (long long)refused[0], refusal_name(1), (long long)refused[1], refusal_name(2),
+                    (long long)refused[2], refusal_name(3), (long long)refused[3], refusal_name(4),
+                    (long long)refused[4]);
+}
+
 /* Written by hand: a round may change a thousand of them, on the loop. 17 digits give every double back. */
-static int write_tally(const struct client_tally *tally, const struct bench_advert *bench, char *text, size_t size)
+static int write_tally(const struct client_tally *tally, const struct bench_advert *bench, uint64_t now_ns, char *text,
+                       size_t size)
 {
     const struct job_figures *latest = &tally->latest;
     char id[6 * CLIENT_ID_MAX + 3];
@@ -118,6 +136,7 @@ static int write_tally(const struct client_tally *tally, const struct bench_adve
                  tally->bytes_up, (long long)tally->last_round, tally->validation_loss, tally->validation_accuracy,
                  (long long)tally->validation_round, (long long)tally->pss_idle_kb, (long long)tally->pss_training_kb,
                  tally->benchmark_tried ? "true" : "false");
+    n += write_outcomes(tally, now_ns, text + n, size - (size_t)n);
     m = snprintf(text + n, size - (size_t)n,
                  "\"latest\":{\"loss\":%.17g,\"accuracy\":%.17g,\"time_taken_s\":%.17g,\"measured_s\":%.17g,"
                  "\"num_samples\":%lld,\"mini_batches\":%lld,\"num_epochs\":%.17g,\"initial_loss\":%.17g,"
@@ -132,8 +151,9 @@ static int write_tally(const struct client_tally *tally, const struct bench_adve
 int session_tally_keep(struct session *session, struct client_tally *tally, struct state_batch *batch,
                        struct error *err)
 {
-    char key[TALLY_KEY], text[1024 + 6 * CLIENT_ID_MAX];
-    int n = write_tally(tally, session_bench_figure(session, tally->client), text, sizeof text);
+    char key[TALLY_KEY], text[1536 + 6 * CLIENT_ID_MAX];
+    int n =
+        write_tally(tally, session_bench_figure(session, tally->client), session_now_ns(session), text, sizeof text);
 
     if (n < 0 || (size_t)n >= sizeof text)
         return FAIL(err, ERR_INTERNAL, "the tally of client %s does not fit", tally->client->id);
@@ -202,6 +222,11 @@ int session_tally_read(const char *key, const json_t *json, struct kept_tally *o
     tally->validation_round = integer_of(json, "validation_round", -1, &broken);
     tally->pss_idle_kb = integer_of(json, "pss_idle_kb", -1, &broken);
     tally->pss_training_kb = integer_of(json, "pss_training_kb", -1, &broken);
+    tally->failures_in_a_row = integer_of(json, "failures_in_a_row", 0, &broken);
+    tally->paused_until = integer_of(json, "paused_until", 0, &broken);
+    tally->pause_left_s = real_of(json, "pause_left_s", &broken);
+    broken |= !(tally->pause_left_s >= 0 && tally->pause_left_s < 1e9);
+    session_refusals_read(json_object_get(json, "refused_for"), tally->refused_for, &broken);
     tally->benchmark_tried = json_is_true(json_object_get(json, "benchmark_tried"));
     tally->latest = read_figures(json_object_get(json, "latest"), &broken);
     out->num_mini_batches = integer_of(bench, "num_mini_batches", 0, &broken);

@@ -233,25 +233,48 @@ static bool concerns(const struct job *job, const struct abort_request *request)
            strcmp(job->request.validate->session_id, request->session_id) == 0;
 }
 
-static int abort_work(struct service *service, struct edge_call *call, const struct abort_request *request,
-                      struct error *err)
+static void drop_kept_of(struct service *service, const struct abort_request *request)
 {
-    struct blob *head = NULL;
-    bool stopped = false;
-    int status = admit(service, request->leader_term, err);
+    if (service->keeps && service->kept_key.round_idx == request->round_idx &&
+        strcmp(service->kept_key.session_id, request->session_id) == 0)
+        drop_kept(service);
+}
 
-    if (status)
-        return status;
+static bool stop_work(struct service *service, const struct abort_request *request)
+{
+    bool stopped = false;
+
     for (struct job *job = service->jobs; job; job = job->next) {
         if (!concerns(job, request))
             continue;
         job_stop(job, "the leader aborted it");
         stopped = true;
     }
-    if (service->keeps && service->kept_key.round_idx == request->round_idx &&
-        strcmp(service->kept_key.session_id, request->session_id) == 0)
-        drop_kept(service);
-    status = edge_encode_text(stopped ? "stopped" : "nothing of that session and round is in hand", &head, err);
+    return stopped;
+}
+
+/* The answer was not good enough; by now the same round may be asked for again, so nothing is stopped. */
+static void note_refusal(const struct service *service, const struct abort_request *request)
+{
+    log_write(service->options.log, LOG_WARN, "service", "the leader refused our update: %.300s session=%s round=%lld",
+              request->reason, request->session_id, (long long)request->round_idx + 1);
+}
+
+static int abort_work(struct service *service, struct edge_call *call, const struct abort_request *request,
+                      struct error *err)
+{
+    struct blob *head = NULL;
+    const char *text = "noted";
+    int status = admit(service, request->leader_term, err);
+
+    if (status)
+        return status;
+    if (*request->reason)
+        note_refusal(service, request);
+    else
+        text = stop_work(service, request) ? "stopped" : "nothing of that session and round is in hand";
+    drop_kept_of(service, request);
+    status = edge_encode_text(text, &head, err);
     if (!status)
         edge_call_reply(call, head, NULL);
     return status;

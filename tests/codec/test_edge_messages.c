@@ -224,13 +224,15 @@ Test(edge_messages, unknown_fields_are_skipped)
 
 Test(edge_messages, negative_numbers_survive)
 {
-    struct abort_request msg = {.session_id = "s", .round_idx = -1, .leader_term = UINT64_MAX}, again;
+    struct abort_request msg = {.session_id = "s", .round_idx = -1, .leader_term = UINT64_MAX, .reason = "not finite"},
+                         again;
     struct blob *wire;
 
     cr_assert_eq(edge_encode_abort_request(&msg, &wire, NULL), OK);
     cr_assert_eq(edge_decode_abort_request(blob_span(wire), &again, NULL), OK);
     cr_assert_eq(again.round_idx, -1);
     cr_assert_eq(again.leader_term, UINT64_MAX);
+    cr_assert_str_eq(again.reason, "not finite");
     edge_arena_free(again.arena);
     blob_unref(wire);
 }

@@ -297,8 +297,14 @@ static int validate(struct client_link *base, const struct validation_request *r
 
 static int abort_work(struct client_link *base, const struct abort_request *request, link_callback done, void *context)
 {
-    (void)request;
-    link_of(base)->client->aborts++;
+    struct memory_client *client = link_of(base)->client;
+
+    if (request->reason && *request->reason) {
+        client->refusals++;
+        snprintf(client->last_refusal, sizeof client->last_refusal, "%s", request->reason);
+    } else {
+        client->aborts++;
+    }
     return reply_text(link_of(base), "ok", done, context);
 }
 

@@ -28,7 +28,8 @@ struct memory_client {
     uint64_t delay_ns;     /* before it answers a training */
     float bench_s;         /* what its benchmark takes; 0: 0.5 */
     /* What it was asked for. */
-    int echoes, files, benchmarks, trainings, validations, aborts, last_round;
+    int echoes, files, benchmarks, trainings, validations, aborts, refusals, last_round;
+    char last_refusal[128];
     uint64_t last_seed;
     uint32_t last_attempt;
     char last_requires[64];

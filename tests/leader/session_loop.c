@@ -95,9 +95,97 @@ static void refused_is_as_if_failed(void)
     b.clients[3].behaviour = FAILS;
     run(&b, &wish, false);
     CHECK(same_model(&a, &b));
-    CHECK(a.ledger.refused == 5 && b.ledger.failed == 5);
+    CHECK(a.ledger.refused == 4 && b.ledger.failed == 4); /* in round 4 it is left alone */
     world_fini(&a);
     world_fini(&b);
+}
+
+/* Each is counted under its reason, and its client is told; nobody else is, and nobody is told to stop. */
+static void refusals_are_counted_and_told(void)
+{
+    static const struct {
+        enum behaviour behaviour;
+        enum refusal refusal;
+        const char *words;
+    } kinds[] = {{SENDS_NAN, REFUSED_NON_FINITE, "not finite"},
+                 {WRONG_SHAPE, REFUSED_SHAPE, "tensor"},
+                 {SENDS_GARBAGE, REFUSED_TRUNCATED, ""},
+                 {BRAGS, REFUSED_OTHER, "samples"}};
+    struct wish wish = plain;
+    struct world world;
+
+    wish.fraction = "1";
+    wish.rounds = 2;
+    world_init(&world, 6);
+    for (size_t i = 0; i < 4; i++)
+        world.clients[i].behaviour = kinds[i].behaviour;
+    run(&world, &wish, false);
+    for (size_t i = 0; i < 4; i++) {
+        CHECK(world.ledger.refused_for[kinds[i].refusal] == 2);
+        CHECK(world.clients[i].refusals == 2 && strstr(world.clients[i].last_refusal, kinds[i].words));
+    }
+    CHECK(world.ledger.refused == 8 && world.ledger.refused_for[REFUSED_STALE] == 0);
+    CHECK(world.clients[4].refusals == 0 && world.clients[5].refusals == 0);
+    for (size_t i = 0; i < 6; i++)
+        CHECK(world.clients[i].aborts == 0);
+    world_fini(&world);
+}
+
+/* It fails in rounds 1, 2, 3, is left out of the fourth, fails in the fifth, is left out of two … */
+static void who_fails_again_and_again_is_backed_off(void)
+{
+    struct wish wish = plain;
+    struct world world, never;
+
+    wish.fraction = "1";
+    wish.rounds = 12;
+    world_init(&world, 4);
+    world.clients[1].behaviour = FAILS;
+    run(&world, &wish, false);
+    CHECK(world.status == SESSION_FINISHED && world.ledger.lost_rounds == 0);
+    CHECK(world.clients[1].trainings == 5 && world.clients[1].last_round == 7);
+    CHECK(world.ledger.failed == 5 && world.ledger.merged == 36);
+    wish.more = "backoff_after: 0";
+    world_init(&never, 4);
+    never.clients[1].behaviour = FAILS;
+    run(&never, &wish, false);
+    CHECK(never.clients[1].trainings == 12);
+    CHECK(same_model(&world, &never)); /* what it costs is time alone */
+    world_fini(&world);
+    world_fini(&never);
+}
+
+/* Client 1 has failed four times when the only good one is gone, client 2 three times. */
+static void change_sides(struct world *world, const char *event, const json_t *fields)
+{
+    json_int_t round = json_integer_value(json_object_get(fields, "round"));
+
+    if (strcmp(event, "round") != 0)
+        return;
+    if (round == 2)
+        world->clients[2].behaviour = FAILS;
+    if (round != 5)
+        return;
+    world->clients[1].behaviour = world->clients[2].behaviour = ANSWERS;
+    roster_lost_contact(world->roster, roster_find(world->roster, "client-000"), "gone");
+}
+
+static void the_least_bad_are_taken_where_all_are_backed_off(void)
+{
+    struct wish wish = plain;
+    struct world world;
+
+    wish.fraction = "1";
+    wish.rounds = 8;
+    world_init(&world, 3);
+    world.clients[1].behaviour = FAILS;
+    world.observe = change_sides;
+    run(&world, &wish, false);
+    CHECK(world.status == SESSION_FINISHED && rounds_done(&world) == 8);
+    CHECK(world.ledger.lost_rounds == 0);
+    CHECK(world.clients[2].trainings == 8);
+    CHECK(world.clients[1].trainings == 5 && world.clients[1].last_round == 7); /* rounds 1, 2, 3, 5, 8 */
+    world_fini(&world);
 }
 
 /* One whose items are all held back for validation is neither benchmarked nor selected. */
@@ -716,6 +804,9 @@ int main(void)
     order_of_answers_does_not_matter();
     bad_clients_do_not_stop_it();
     refused_is_as_if_failed();
+    refusals_are_counted_and_told();
+    who_fails_again_and_again_is_backed_off();
+    the_least_bad_are_taken_where_all_are_backed_off();
     who_has_nothing_to_train_on_is_not_asked();
     hung_client_costs_its_deadline();
     lost_rounds_are_bounded();
