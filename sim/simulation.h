@@ -3,6 +3,7 @@
 #ifndef FLOSIM_SIM_SIMULATION_H
 #define FLOSIM_SIM_SIMULATION_H
 
+#include "sim/availability.h"
 #include "sim/fault_runner.h"
 #include "sim/progress.h"
 #include "sim/run_folder.h"
@@ -57,6 +58,7 @@ struct simulation {
 
     struct fault_world world;
     struct fault_runner *faults;
+    struct availability *availability; /* NULL: everybody is always there */
     bool has_crash_loops; /* among the faults */
     struct progress progress;
 

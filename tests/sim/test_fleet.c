@@ -59,3 +59,45 @@ Test(fleet, without_groups_all_are_nominal)
     cr_expect_float_eq(fleet_compute_seconds(&fleet, 4, 20e9), 2.0, 1e-9);
     fleet_fini(&fleet);
 }
+
+static struct fleet_group coming_and_going[] = {
+    {.group = "home", .share = 0.5, .availability = 1},
+    {.group = "street", .share = 0.3, .availability = 0.25},
+    {.group = "shift", .share = 0.2, .availability = 1, .trace = {30, 10}},
+};
+
+Test(fleet, who_is_there_in_a_round_is_drawn_by_its_probability)
+{
+    struct fleet fleet;
+    size_t there = 0, n = 0;
+
+    cr_assert_eq(fleet_init(&fleet, coming_and_going, 3, 100, NULL), OK);
+    cr_expect_eq(fleet_presence(&fleet, 0), FLEET_ALWAYS);
+    cr_expect_eq(fleet_presence(&fleet, 50), FLEET_BY_ROUND);
+    cr_expect_eq(fleet_presence(&fleet, 99), FLEET_BY_CLOCK);
+    for (size_t i = 50; i < 80; i++)
+        for (int64_t round = 0; round < 100; round++, n++)
+            there += fleet_is_there_in(&fleet, 7, i, round);
+    cr_expect_float_eq((double)there / (double)n, 0.25, 0.03);
+    fleet_fini(&fleet);
+}
+
+/* Over four periods of 40 s: on for 30, off for 10, and the next change is where it says. */
+Test(fleet, on_and_off_in_turns)
+{
+    struct fleet fleet;
+    double change, ignored, on_s = 0;
+
+    cr_assert_eq(fleet_init(&fleet, coming_and_going, 3, 100, NULL), OK);
+    for (double s = 0; s < 160; s = change) {
+        bool is_on = fleet_is_there_at(&fleet, 7, 99, s, &change);
+
+        cr_assert_gt(change, s);
+        cr_expect_eq(fleet_is_there_at(&fleet, 7, 99, (s + change) / 2, &ignored), is_on);
+        change += 1e-6;
+        cr_expect_eq(fleet_is_there_at(&fleet, 7, 99, change, &ignored), !is_on);
+        on_s += is_on ? (change < 160 ? change : 160) - s : 0;
+    }
+    cr_expect_float_eq(on_s, 120, 0.01);
+    fleet_fini(&fleet);
+}
