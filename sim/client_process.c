@@ -181,6 +181,7 @@ int client_process_run(void *context)
     struct error err = ERROR_INIT;
     struct log log;
 
+    simulation_enter_child(start->simulation);
     give_way();
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of the write */
     worker_tune_process();

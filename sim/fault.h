@@ -28,6 +28,11 @@ struct leader_resume {
     bool from_file; /* from the latest checkpoint; else from the state store, or what there is */
 };
 
+struct held_port {   /* of one client, in the way of its next process */
+    int fd;          /* -1: none */
+    uint32_t starts; /* of its process when it was taken */
+};
+
 /* What faults can reach. Lent by the simulation. */
 struct fault_world {
     struct supervisor *supervisor;
@@ -46,6 +51,8 @@ struct fault_world {
     void (*say)(void *context, const char *line);
     void (*warn)(void *context, const char *line); /* also for the one who wants it quiet */
     void *context;
+    const char *temp_folder, *checkpoint_folder; /* the clients' folders lie in the former */
+    struct held_port *held_ports;                /* [num_clients]; NULL: no fault takes any */
     double halt_limit_s;   /* after so long a victim must have come to its halt: the leader waits no longer itself */
     double notice_limit_s; /* after so long the leader must have noticed anything */
 };
@@ -87,6 +94,11 @@ struct fault_ops {
     bool by_order;
     bool dies_again; /* a victim that died is started again at once, and dies as often as the leader sees it come, as
                       * long as ORDER_CRASH holds */
+
+    bool joins;             /* its victims are not there before it: drawn at the beginning, of all clients */
+    bool leader_works;      /* a leader that it strikes goes on */
+    bool heeds_permissions; /* leader and clients give up root's right to ignore the permissions of files */
+    bool takes_ports;       /* held_ports is needed */
 
     /* Why a scenario cannot have it with these arguments, for a message that begins with its name; NULL: it can. The
      * slot may be NULL. */
@@ -132,6 +144,12 @@ bool fault_process_has_ended(const struct fault_world *world, const struct victi
 bool fault_process_was_ended(const struct fault_world *world, const struct victim *victim); /* or started anew since */
 int fault_kill_process(struct fault_world *world, const struct victim *victim, const void *args, struct error *err);
 int fault_start_process(struct fault_world *world, const struct victim *victim, const void *args, struct error *err);
+
+/* Whatever a fault has made read-only can be written again; nothing where no fault could. */
+void fault_lift_read_only(const struct fault_world *world);
+
+/* A client's process has ended: once, it is started again into the port that was taken from it. */
+int fault_try_held_port(struct fault_world *world, size_t client, struct error *err);
 
 /* For orders (sim/orders.h). `p` [ORDER_VALUES] is what the kind wants to be told; NULL: nothing. */
 void fault_give_order(struct fault_world *world, const struct victim *victim, enum order_kind kind, const double *p);

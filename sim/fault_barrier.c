@@ -126,7 +126,7 @@ static size_t list_candidates(struct fault_runner *runner, const struct fault_pl
     for (size_t i = 0; i < world->num_clients; i++) {
         bool trains = fault_halt_is_due(world, i, runner->barrier.round);
 
-        if ((of_all || trains) && !is_taken(runner, i))
+        if (plan->ops->joins || ((of_all || trains) && !is_taken(runner, i)))
             runner->clients[n++] = (uint32_t)i;
     }
     return n;

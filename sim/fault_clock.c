@@ -35,12 +35,13 @@ static bool is_candidate(const struct fault_runner *runner, const struct whom *w
            (whom->kind != WHOM_SELECTED || selected == atomic_load(&fault_runner_leader(runner)->selected_round));
 }
 
-static size_t list_candidates(struct fault_runner *runner, const struct whom *whom)
+/* Of all for those who are to join, as they were drawn at the beginning. */
+static size_t list_candidates(struct fault_runner *runner, const struct fault_plan *plan)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < runner->setting.world->num_clients; i++)
-        if (is_candidate(runner, whom, i))
+        if (plan->ops->joins || is_candidate(runner, &plan->whom, i))
             runner->clients[n++] = (uint32_t)i;
     return n;
 }
@@ -49,7 +50,7 @@ static void strike_now(struct fault_runner *runner, struct strike *strike)
 {
     strike->round = fault_runner_round(runner);
     strike->at_s = clock_now_s(runner);
-    if (!strike->chosen && fault_runner_choose(runner, strike, list_candidates(runner, &strike->plan->whom)))
+    if (!strike->chosen && fault_runner_choose(runner, strike, list_candidates(runner, strike->plan)))
         return;
     fault_runner_strike(runner, strike);
     fault_runner_step(runner); /* a leader that is dead already is started now */
@@ -142,7 +143,7 @@ static void start_lives(struct planned *planned)
     const struct whom *whom = &setting->plans[planned->index].whom;
     const struct whom_draw choice = {setting->seed, planned->index, 0};
     struct error err = ERROR_INIT;
-    size_t n = list_candidates(runner, whom);
+    size_t n = list_candidates(runner, &setting->plans[planned->index]);
 
     uint32_t *chosen = calloc(setting->world->num_clients, sizeof *chosen);
     planned->lives = calloc(setting->world->num_clients, sizeof *planned->lives);

@@ -121,11 +121,12 @@ static void read_for(struct yaml_node node, struct fault_plan *plan, struct diag
         diag_error(diags, place, "`for`: with `mttf` it is called `mttr`, and is drawn");
     else if (has(node, "mttr") && takes_no_for(plan))
         diag_error(diags, yaml_place(yaml_get(node, "mttr")), "`mttr`: %s takes none", plan->ops->name);
-    else if (span.rounds > 0 && plan->whom.target == FAULT_LEADER)
+    else if (span.rounds > 0 && plan->whom.target == FAULT_LEADER && !plan->ops->leader_works)
         diag_error(diags, place, "`for`: there are no rounds without a leader; say a duration");
     else if (plan->ops->takes_for == FOR_REQUIRED && !has(node, "for") && !has(node, "mttr"))
         diag_error(diags, place, "%s needs `for`: how long does it last?", plan->ops->name);
-    else if (plan->whom.target == FAULT_LEADER && (plan->ops->also & FAULT_BIT(FAULT_LEADER)) && !fault_plan_ends(plan))
+    else if (plan->whom.target == FAULT_LEADER && (plan->ops->also & FAULT_BIT(FAULT_LEADER)) &&
+             !plan->ops->leader_works && !fault_plan_ends(plan))
         diag_error(diags, place, "%s of the leader needs `for`: without a leader nothing goes on", plan->ops->name);
 }
 
@@ -136,6 +137,10 @@ static void check_event(struct yaml_node node, const struct fault_limits *limits
 
     if (why)
         diag_error(diags, yaml_place(yaml_get(node, "do")), "`do`: %s %s", plan->ops->name, why);
+    if (plan->ops->joins && (plan->whom.kind == WHOM_SELECTED || plan->when.kind == WHEN_MTTF ||
+                             plan->when.every_s > 0 || plan->when.last > plan->when.first))
+        diag_error(diags, yaml_place(node), "%s happens once, and its clients are drawn at the beginning",
+                   plan->ops->name);
     if (plan->whom.target == FAULT_CLIENTS && plan->when.phase != PHASE_TRAINING)
         diag_error(diags, yaml_place(yaml_get(node, "phase")), "`phase`: %s strikes clients, and these in `training`",
                    plan->ops->name);

@@ -190,7 +190,7 @@ static void sweep(struct fault_runner *runner)
 
 static bool starts_leader(const struct fault_plan *plan)
 {
-    return plan->whom.target == FAULT_LEADER && fault_plan_ends(plan);
+    return plan->whom.target == FAULT_LEADER && !plan->ops->leader_works && fault_plan_ends(plan);
 }
 
 /* The plan, or one that follows it by the clock, however far behind. */

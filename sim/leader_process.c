@@ -77,6 +77,7 @@ int leader_process_run(void *context)
     struct error err = ERROR_INIT;
     struct log log;
 
+    simulation_enter_child(simulation);
     log_init(&log, STDERR_FILENO, simulation->options->log_level, "leader", NULL);
     int status = role_config_leader(simulation, &config, &err);
     if (status == OK) {

@@ -82,7 +82,7 @@ int role_config_client(const struct simulation *simulation, size_t client, struc
 
     params_defaults(&worker_config_table, out);
     out->comm_config.mqtt.mqtt_sub_timeout_s = BROKER_PATIENCE_S;
-    out->comm_config.grpc.sync_port = 0;
+    out->comm_config.grpc.sync_port = atomic_load(&shared_client(simulation->shared, client)->port);
     out->threads = 1; /* a compute slot stands for one core */
     ok = set_broker(simulation, &out->comm_config.mqtt) &
          set_text(&out->comm_config.mqtt.client_name, simulation->clients[client].name) &

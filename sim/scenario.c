@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sim/fault_late.h"
 #include "sim/scenario_reading.h"
 #include "util/fs.h"
 
@@ -245,6 +246,23 @@ static size_t read_items(const struct scenario_reading *r, struct yaml_node node
     return 0;
 }
 
+/* The session cannot wait for those who join later. */
+static void expect_late(const struct scenario_reading *r)
+{
+    struct scenario *s = r->scenario;
+    int64_t clients = s->keys.clients, *wanted = &s->session.session_config.wait_for_clients.min_clients;
+    bool *is_late = clients > 0 && diags_errors(r->diags) == 0 ? calloc((size_t)clients, sizeof *is_late) : NULL;
+    long late = is_late ? fault_late_clients(s->faults, s->num_faults, (uint64_t)s->keys.seed, &s->fleet,
+                                             (size_t)clients, is_late)
+                        : 0;
+
+    free(is_late);
+    if (late > 0 && late >= clients)
+        diag_error(r->diags, scenario_place(r, "faults"), "`join`: nobody is there at the beginning");
+    else if (late > 0 && *wanted > clients - late)
+        *wanted = clients - late;
+}
+
 static void read_faults(const struct scenario_reading *r)
 {
     struct scenario *s = r->scenario;
@@ -261,6 +279,7 @@ static void read_faults(const struct scenario_reading *r)
 
     if (read_items(r, s->keys.faults, "faults") > 0)
         fault_plans_read(s->keys.faults, &limits, &s->faults, &s->num_faults, r->diags);
+    expect_late(r);
 }
 
 static void read_expectations(const struct scenario_reading *r)

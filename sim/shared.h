@@ -72,6 +72,7 @@ struct client_block {
     _Atomic uint32_t starts;     /* how often a process was started for this client */
     _Atomic int64_t pss_idle_kb; /* once everybody is registered; 0: not sampled */
     struct orders orders;
+    _Atomic int32_t port; /* that its process is to listen on; 0: any */
     /* the client */
     _Atomic uint32_t answers; /* trainings and other work that it has ended, one way or another */
     /* the leader */

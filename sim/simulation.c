@@ -63,7 +63,10 @@ static void start_again(struct simulation *s, size_t client)
 {
     struct error err = ERROR_INIT;
 
-    if (s->session_runs && s->has_crash_loops && dies_again(s, client) && simulation_start_client(s, client, &err))
+    if (!s->session_runs)
+        return;
+    if (fault_try_held_port(&s->world, client, &err) ||
+        (s->has_crash_loops && dies_again(s, client) && simulation_start_client(s, client, &err)))
         supervisor_fail(s->supervisor, &err);
 }
 
@@ -205,6 +208,8 @@ static void end_processes(struct simulation *s)
     end_clients(s);
     end_one(s, &s->broker.process);
     end_one(s, &s->redis.process);
+    if (s->heeds_permissions)
+        fault_lift_read_only(&s->world);
 }
 
 static int run_processes(struct simulation *s, struct error *err)
@@ -233,6 +238,9 @@ static void fini(struct simulation *s)
     free(s->starts);
     free(s->by_id);
     free(s->has_died);
+    free(s->is_late);
+    free(s->checkpoint_folder);
+    free(s->world.held_ports);
     scenario_data_fini(&s->data);
     scenario_fini(&s->scenario);
 }

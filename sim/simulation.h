@@ -53,13 +53,17 @@ struct simulation {
     struct process *clients;     /* [num_clients] */
     struct client_start *starts; /* [num_clients] */
     struct client_number *by_id; /* [num_clients], by id */
-    bool *has_died;              /* [num_clients]: its process ended during the session */
-    size_t num_crashed;          /* clients that ended although nobody asked for it */
+    bool *is_late;               /* [num_clients]: not there until a fault starts it */
+    size_t num_late;
+    bool heeds_permissions; /* what runs in the children (struct fault_ops) */
+    char *checkpoint_folder;
+    bool *has_died;     /* [num_clients]: its process ended during the session */
+    size_t num_crashed; /* clients that ended although nobody asked for it */
 
     struct fault_world world;
     struct fault_runner *faults;
     struct availability *availability; /* NULL: everybody is always there */
-    bool has_crash_loops; /* among the faults */
+    bool has_crash_loops;              /* among the faults */
     struct progress progress;
 
     uint32_t recovered_life; /* the last leader process that counts as a recovery */
@@ -84,6 +88,9 @@ int submit_process_run(void *context /* struct simulation */);
 
 /* The leader's observer: from events to shared memory. */
 void leader_observer(void *context /* struct simulation */, const char *event, const json_t *fields);
+
+/* In a child, first of all: what only the supervisor needs, and rights that a fault wants it not to have. */
+void simulation_enter_child(const struct simulation *simulation);
 
 /* -1: no client of this simulation. */
 long simulation_client_number(const struct simulation *simulation, const char *id);

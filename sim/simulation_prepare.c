@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include "sim/broker.h"
+#include "sim/fault_late.h"
 #include "sim/redis.h"
 #include "sim/simulation_internal.h"
 #include "util/uuid.h"
@@ -67,14 +68,28 @@ static void name_client(struct simulation *s, size_t i)
     s->by_id[i] = (struct client_number){block->id, i};
 }
 
+static int find_late(struct simulation *s)
+{
+    const struct scenario *scenario = &s->scenario;
+    long late = fault_late_clients(scenario->faults, scenario->num_faults, (uint64_t)scenario->keys.seed,
+                                   &scenario->fleet, s->num_clients, s->is_late);
+
+    s->num_late = late > 0 ? (size_t)late : 0;
+    return late < 0 ? ERR_MEMORY : OK;
+}
+
 static int make_clients(struct simulation *s, struct error *err)
 {
     s->clients = calloc(s->num_clients, sizeof *s->clients);
     s->starts = calloc(s->num_clients, sizeof *s->starts);
     s->by_id = calloc(s->num_clients, sizeof *s->by_id);
     s->has_died = calloc(s->num_clients, sizeof *s->has_died);
-    if (!s->clients || !s->starts || !s->by_id || !s->has_died)
+    s->is_late = calloc(s->num_clients, sizeof *s->is_late);
+    s->checkpoint_folder = run_folder_file(&s->folder, "checkpoints");
+    if (!s->clients || !s->starts || !s->by_id || !s->has_died || !s->is_late || !s->checkpoint_folder || find_late(s))
         return FAIL(err, ERR_MEMORY, "out of memory for %zu clients", s->num_clients);
+    for (size_t i = 0; i < s->scenario.num_faults; i++)
+        s->heeds_permissions |= s->scenario.faults[i].ops->heeds_permissions;
     for (size_t i = 0; i < s->num_clients; i++)
         name_client(s, i);
     qsort(s->by_id, s->num_clients, sizeof *s->by_id, compare_numbers);

@@ -41,6 +41,18 @@ static void server_opened(void *context)
         fault_runner_step(s->faults);
 }
 
+static int make_held_ports(struct simulation *s)
+{
+    bool needed = false;
+
+    for (size_t i = 0; i < s->scenario.num_faults; i++)
+        needed |= s->scenario.faults[i].ops->takes_ports;
+    s->world.held_ports = needed ? calloc(s->num_clients, sizeof *s->world.held_ports) : NULL;
+    for (size_t i = 0; s->world.held_ports && i < s->num_clients; i++)
+        s->world.held_ports[i].fd = -1;
+    return needed && !s->world.held_ports ? ERR_MEMORY : OK;
+}
+
 static int make_faults(struct simulation *s, struct error *err)
 {
     s->world = (struct fault_world){
@@ -57,11 +69,15 @@ static int make_faults(struct simulation *s, struct error *err)
         .say = say,
         .warn = warn,
         .context = s,
+        .temp_folder = s->folder.temp,
+        .checkpoint_folder = s->checkpoint_folder,
         .halt_limit_s = HALT_LIMIT_S,
         .notice_limit_s = notice_limit_s(&s->scenario.keys.heartbeat),
     };
     for (size_t i = 0; i < s->scenario.num_faults; i++)
         s->has_crash_loops |= s->scenario.faults[i].ops->dies_again;
+    if (make_held_ports(s))
+        return FAIL(err, ERR_MEMORY, "out of memory");
     s->broker.opened = s->redis.opened = server_opened;
     s->broker.context = s->redis.context = s;
     struct fault_setting setting = {

@@ -1,4 +1,7 @@
+#include <linux/capability.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "sim/broker.h"
 #include "sim/pss_sample.h"
@@ -97,7 +100,7 @@ static bool all_are_active(void *context)
 {
     const struct simulation *s = context;
 
-    return atomic_load(&shared_leader(s->shared)->active_clients) >= s->num_clients;
+    return atomic_load(&shared_leader(s->shared)->active_clients) >= s->num_clients - s->num_late;
 }
 
 static int complain_of_missing(const struct simulation *s, struct error *err)
@@ -105,7 +108,7 @@ static int complain_of_missing(const struct simulation *s, struct error *err)
     size_t missing = 0, first = 0;
 
     for (size_t i = s->num_clients; i-- > 0;)
-        if (!atomic_load(&shared_client(s->shared, i)->active)) {
+        if (!s->is_late[i] && !atomic_load(&shared_client(s->shared, i)->active)) {
             missing++;
             first = i;
         }
@@ -120,7 +123,7 @@ int simulation_start_clients(struct simulation *s, struct error *err)
 
     s->first_fork_ns = simulation_now_ns();
     for (size_t i = 0; i < s->num_clients && status == OK; i++)
-        status = simulation_start_client(s, i, err);
+        status = s->is_late[i] ? OK : simulation_start_client(s, i, err);
     if (status == OK)
         status = supervisor_wait(s->supervisor, all_are_active, s, limit, err);
     if (status == ERR_DEADLINE)
@@ -129,9 +132,9 @@ int simulation_start_clients(struct simulation *s, struct error *err)
         return status;
     s->registered_ns = simulation_now_ns();
     event_log_write(&s->events, "registered",
-                    json_pack("{s:I, s:f}", "clients", (json_int_t)s->num_clients, "seconds",
+                    json_pack("{s:I, s:f}", "clients", (json_int_t)(s->num_clients - s->num_late), "seconds",
                               (double)(s->registered_ns - s->first_fork_ns) * 1e-9));
-    progress_say(&s->progress, "%zu clients registered in %.2f s", s->num_clients,
+    progress_say(&s->progress, "%zu clients registered in %.2f s", s->num_clients - s->num_late,
                  (double)(s->registered_ns - s->first_fork_ns) * 1e-9);
     return OK;
 }
@@ -141,10 +144,34 @@ void simulation_sample_memory(struct simulation *s)
     size_t step = s->num_clients > PSS_SAMPLES ? s->num_clients / PSS_SAMPLES : 1;
 
     for (size_t i = 0; i < s->num_clients; i += step) {
-        int64_t kb = pss_sample_kb(s->clients[i].pid);
+        int64_t kb = s->is_late[i] ? 0 : pss_sample_kb(s->clients[i].pid);
 
         atomic_store(&shared_client(s->shared, i)->pss_idle_kb, kb);
         if (kb > s->pss_idle_kb)
             s->pss_idle_kb = kb;
     }
+}
+
+/* Root's right to ignore the permissions of files; no error without it. */
+static void heed_permissions(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+    const uint32_t rights = 1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH;
+
+    if (syscall(SYS_capget, &header, data))
+        return;
+    data[0].effective &= ~rights;
+    data[0].permitted &= ~rights;
+    data[0].inheritable &= ~rights;
+    syscall(SYS_capset, &header, data);
+}
+
+void simulation_enter_child(const struct simulation *s)
+{
+    for (size_t i = 0; s->world.held_ports && i < s->num_clients; i++)
+        if (s->world.held_ports[i].fd >= 0)
+            close(s->world.held_ports[i].fd);
+    if (s->heeds_permissions)
+        heed_permissions();
 }

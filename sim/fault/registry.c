@@ -4,9 +4,10 @@
 
 extern const struct fault_ops fault_backdoor, fault_broker_kill, fault_broker_restart, fault_clock_skew,
     fault_corrupt_update, fault_crash_loop, fault_disk_full, fault_duplicate_reply, fault_fd_limit, fault_free_rider,
-    fault_kill, fault_label_flip, fault_leader_kill, fault_leader_restart, fault_leave, fault_memory_limit,
-    fault_no_reply, fault_oom_kill, fault_pause, fault_redis_kill, fault_redis_restart, fault_restart, fault_slow_cpu,
-    fault_stale_update, fault_stop, fault_wrong_shape;
+    fault_join, fault_port_taken, fault_read_only, fault_kill, fault_label_flip, fault_leader_kill,
+    fault_leader_restart, fault_leave, fault_memory_limit, fault_no_reply, fault_oom_kill, fault_pause,
+    fault_redis_kill, fault_redis_restart, fault_restart, fault_slow_cpu, fault_stale_update, fault_stop,
+    fault_wrong_shape;
 
 // clang-format off
 const struct fault_ops *const fault_kinds[] = {
@@ -20,6 +21,7 @@ const struct fault_ops *const fault_kinds[] = {
     &fault_duplicate_reply,
     &fault_fd_limit,
     &fault_free_rider,
+    &fault_join,
     &fault_kill,
     &fault_label_flip,
     &fault_leader_kill,
@@ -29,6 +31,8 @@ const struct fault_ops *const fault_kinds[] = {
     &fault_no_reply,
     &fault_oom_kill,
     &fault_pause,
+    &fault_port_taken,
+    &fault_read_only,
     &fault_redis_kill,
     &fault_redis_restart,
     &fault_restart,
