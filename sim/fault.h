@@ -36,6 +36,7 @@ struct fault_world {
     size_t num_clients;
     struct process *leader;
     struct server *broker, *redis; /* the run's own; NULL: it has none */
+    int link_fd;                   /* to wake the link process; -1: there is none */
     /* Start a client's process again (its probes are new, its id the same). */
     int (*start_client)(void *context, size_t client, struct error *err);
     /* Start a leader in the place of one that has ended; it goes on with the session. */
@@ -87,6 +88,8 @@ struct fault_ops {
     bool by_order;
     bool dies_again; /* a victim that died is started again at once, and dies as often as the leader sees it come, as
                       * long as ORDER_CRASH holds */
+
+    bool needs_link; /* it is about the network: clients' traffic goes through the link process */
 
     /* Why a scenario cannot have it with these arguments, for a message that begins with its name; NULL: it can. The
      * slot may be NULL. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/link_process.h"
 #include "sim/simulation_internal.h"
 #include "sim/simulation_report.h"
 
@@ -118,6 +119,8 @@ static void ended(void *context, struct process *process)
         client_ended(s, process);
     else if (process == &s->leader)
         leader_ended(s);
+    else if (process == &s->link && !s->link.end_expected)
+        fail_with_tail(s, process, "the link ended by itself");
     else if (process == &s->broker.process)
         server_ended(s, &s->broker, "the broker ended by itself");
     else if (process == &s->redis.process)
@@ -195,17 +198,21 @@ static void end_processes(struct simulation *s)
 {
     if (!s->supervisor || !s->clients)
         return;
+    link_process_heal(s);
     end_one(s, &s->leader);
     end_one(s, &s->submitter);
     end_clients(s);
+    end_one(s, &s->link);
     end_one(s, &s->broker.process);
     end_one(s, &s->redis.process);
 }
 
 static int run_processes(struct simulation *s, struct error *err)
 {
-    int status = simulation_start_leader(s, err);
+    int status = link_process_start(s, err);
 
+    if (status == OK)
+        status = simulation_start_leader(s, err);
     if (status == OK)
         status = simulation_start_clients(s, err);
     if (status)
@@ -218,6 +225,7 @@ static void fini(struct simulation *s)
 {
     fault_runner_free(s->faults);
     supervisor_free(s->supervisor);
+    link_process_fini(s);
     shared_free(s->shared);
     server_fini(&s->broker);
     server_fini(&s->redis);
@@ -267,7 +275,7 @@ static int run_checked(struct simulation *s)
 
 int simulation_run(const struct run_options *options)
 {
-    struct simulation s = {.options = options, .events.fd = -1};
+    struct simulation s = {.options = options, .events.fd = -1, .link_wake_fd = -1};
     struct diags *diags = diags_new();
 
     if (!diags)
