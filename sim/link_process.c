@@ -31,6 +31,17 @@ static struct link_shape no_shape(void *context, size_t client)
     return (struct link_shape){0};
 }
 
+/* For whoever wants to look at a client's network from outside. */
+static void say_ports(const struct simulation *s)
+{
+    for (size_t i = 0; i < s->num_clients; i++) {
+        const struct link_block *block = &shared_client(s->shared, i)->link;
+
+        fprintf(stderr, "%s grpc=127.0.0.1:%d mqtt=127.0.0.1:%d\n", s->clients[i].name, block->grpc_port,
+                block->mqtt_port);
+    }
+}
+
 static int run(void *context)
 {
     struct simulation *s = context;
@@ -50,6 +61,7 @@ static int run(void *context)
     struct link *link = NULL;
     int status = link_new(&link, &setup, &err);
 
+    say_ports(s);
     while (status == OK) /* until SIGTERM */
         status = link_step(link, -1, &err);
     fprintf(stderr, "%s\n", err.message);

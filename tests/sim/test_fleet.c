@@ -62,13 +62,13 @@ Test(fleet, without_groups_all_are_nominal)
 
 Test(fleet, jitter_and_loss_are_drawn_and_repeat)
 {
-    const struct fleet_group groups[] = {{.group = "a", .share = 0.5, .jitter = 0.1},
+    const struct fleet_group unsteady[] = {{.group = "a", .share = 0.5, .jitter = 0.1},
                                          {.group = "b", .share = 0.5, .latency = 0.1, .loss = 0.5}};
     struct fleet fleet;
     struct rng once, again;
     double sum = 0;
 
-    cr_assert_eq(fleet_init(&fleet, groups, 2, 2, NULL), OK);
+    cr_assert_eq(fleet_init(&fleet, unsteady, 2, 2, NULL), OK);
     rng_init(&once, 1, "test", "", 0);
     rng_init(&again, 1, "test", "", 0);
     for (int i = 0; i < 1000; i++) {
