@@ -1,12 +1,29 @@
 #include "sim/fleet.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define AT(member) offsetof(struct fleet_group, member)
+#include "util/rng.h"
+
+#define AT(member)     offsetof(struct fleet_group, member)
+#define PERIOD(member) offsetof(struct fleet_periods, member)
 
 // clang-format off
+static const struct param period_rows[] = {
+    {.name = "on", .type = PARAM_DURATION, .offset = PERIOD(on_s), .fallback = "0", .min = 0, .max = 1e9,
+     .help = "So long it is there at a stretch."},
+    {.name = "off", .type = PARAM_DURATION, .offset = PERIOD(off_s), .fallback = "0", .min = 0, .max = 1e9,
+     .help = "And then so long it is not."},
+};
+
+static const struct param_table period_table = {
+    .name = "trace", .help = "On and off in turns, by the session's clock; where in this each client begins is drawn by the seed.",
+    .rows = period_rows, .num_rows = sizeof period_rows / sizeof *period_rows, .size = sizeof(struct fleet_periods),
+};
+
 static const struct param rows[] = {
     {.name = "group", .type = PARAM_STRING, .offset = AT(group), .flags = PARAM_REQUIRED,
      .help = "Name of the group."},
@@ -24,6 +41,10 @@ static const struct param rows[] = {
      .help = "Up to so much later, drawn anew each time."},
     {.name = "loss", .type = PARAM_FRACTION, .offset = AT(loss), .fallback = "0", .min = 0, .max = 0.9,
      .help = "Share of the packets that are lost and sent again, which takes time."},
+    {.name = "availability", .type = PARAM_FRACTION, .offset = AT(availability), .fallback = "1",
+     .help = "With this probability a client is there in a round, drawn anew for each by the seed; where that leaves nobody at all, one is."},
+    {.name = "trace", .type = PARAM_SECTION, .offset = AT(trace), .table = &period_table,
+     .help = "Or it comes and goes by the clock."},
 };
 // clang-format on
 
@@ -177,4 +198,62 @@ bool fleet_is_declared(const struct fleet *fleet, size_t client)
     const struct fleet_group *group = device(fleet, client);
 
     return group->speed > 0 || fleet_group_has_link(group);
+}
+
+/* --- who is there --- */
+
+enum fleet_presence fleet_presence(const struct fleet *fleet, size_t client)
+{
+    int g = fleet_group_of(fleet, client);
+
+    if (g < 0)
+        return FLEET_ALWAYS;
+    if (fleet->groups[g].trace.off_s > 0)
+        return FLEET_BY_CLOCK;
+    return fleet->groups[g].availability < 1 ? FLEET_BY_ROUND : FLEET_ALWAYS;
+}
+
+static double draw(uint64_t seed, const char *purpose, size_t client, uint64_t round)
+{
+    struct rng rng;
+    char name[24];
+
+    snprintf(name, sizeof name, "%zu", client);
+    rng_init(&rng, seed, purpose, name, round);
+    return rng_uniform(&rng);
+}
+
+bool fleet_is_there_in(const struct fleet *fleet, uint64_t seed, size_t client, int64_t round)
+{
+    return draw(seed, "availability", client, (uint64_t)round) < device(fleet, client)->availability;
+}
+
+void fleet_leave_one(const struct fleet *fleet, uint64_t seed, int64_t round, bool *is_there)
+{
+    size_t closest = fleet->num_clients;
+    double least = HUGE_VAL;
+
+    for (size_t i = 0; i < fleet->num_clients; i++) {
+        double lack = draw(seed, "availability", i, (uint64_t)round) - device(fleet, i)->availability;
+
+        if (is_there[i])
+            return;
+        if (fleet_presence(fleet, i) == FLEET_BY_ROUND && lack < least) {
+            least = lack;
+            closest = i;
+        }
+    }
+    if (closest < fleet->num_clients)
+        is_there[closest] = true;
+}
+
+bool fleet_is_there_at(const struct fleet *fleet, uint64_t seed, size_t client, double s, double *change_s)
+{
+    const struct fleet_periods *trace = &device(fleet, client)->trace;
+    double period = trace->on_s + trace->off_s;
+    double at = fmod(s + draw(seed, "availability-phase", client, 0) * period, period);
+    bool is_on = at < trace->on_s;
+
+    *change_s = trace->on_s > 0 ? s + (is_on ? trace->on_s : period) - at : HUGE_VAL;
+    return is_on;
 }

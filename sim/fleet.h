@@ -5,12 +5,18 @@
 #include "sim/link_shape.h"
 #include "util/params.h"
 
+struct fleet_periods { /* on and off in turns; both 0: always on */
+    double on_s, off_s;
+};
+
 struct fleet_group { /* a row of `fleet:` */
     char *group;
     double share;
     double speed;                     /* times the nominal device; 0: not declared, which is nominal */
     double uplink, downlink, latency; /* bytes per second (0: no limit), seconds one way */
     double jitter, loss;              /* up to so many seconds more; share of the packets */
+    double availability;              /* is there in a round with this probability */
+    struct fleet_periods trace;
 };
 
 struct fleet {
@@ -52,5 +58,21 @@ bool fleet_group_has_link(const struct fleet_group *group);
 
 /* Does its group declare a speed or a link? Only then it idles on the real clock. */
 bool fleet_is_declared(const struct fleet *fleet, size_t client);
+
+/* --- who is there: the device of a client is on all the time, by rounds, or by the session's clock --- */
+
+enum fleet_presence { FLEET_ALWAYS, FLEET_BY_ROUND, FLEET_BY_CLOCK };
+
+enum fleet_presence fleet_presence(const struct fleet *fleet, size_t client);
+
+/* FLEET_BY_ROUND: drawn by (seed, client, round from 0). */
+bool fleet_is_there_in(const struct fleet *fleet, uint64_t seed, size_t client, int64_t round);
+
+/* A round with nobody would never come: where `is_there` [num_clients] has nobody, the one of FLEET_BY_ROUND that was
+ * closest to being there is. */
+void fleet_leave_one(const struct fleet *fleet, uint64_t seed, int64_t round, bool *is_there);
+
+/* FLEET_BY_CLOCK: `s` seconds after the session began; when that changes next (HUGE_VAL: never). */
+bool fleet_is_there_at(const struct fleet *fleet, uint64_t seed, size_t client, double s, double *change_s);
 
 #endif

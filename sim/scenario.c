@@ -205,6 +205,14 @@ static void read_fleet(const struct scenario_reading *r)
             if (groups[i].group && groups[j].group && !strcmp(groups[i].group, groups[j].group))
                 diag_error(r->diags, list->places[i], "`fleet`: group `%s` is described twice", groups[i].group);
     }
+    for (size_t i = 0; i < list->n; i++) {
+        const struct fleet_periods *trace = &groups[i].trace;
+
+        if (trace->off_s > 0 && groups[i].availability < 1)
+            diag_error(r->diags, list->places[i], "`fleet`: `availability` and `trace` exclude each other");
+        if ((trace->on_s > 0) != (trace->off_s > 0))
+            diag_error(r->diags, list->places[i], "`fleet`: `trace` needs `on` and `off`, both above 0");
+    }
     if (list->n > 0 && fabs(sum - 1) > 1e-6)
         diag_error(r->diags, scenario_place(r, "fleet"), "`fleet`: the shares add to %g, not to 1", sum);
     if (list->n > 0 && fabs(sum - 1) > 1e-6)

@@ -12,6 +12,14 @@ enum { END_GRACE_S = 15, MAX_WORDS = 400 };
 
 /* --- what the supervisor hears --- */
 
+/* Whatever happens is news to those who wait for something. */
+static void step(struct simulation *s)
+{
+    availability_step(s->availability);
+    if (s->faults)
+        fault_runner_step(s->faults);
+}
+
 /* The last words that fit into an error's message, from the beginning of a line. */
 static const char *last_words(const char *tail)
 {
@@ -81,7 +89,7 @@ static void client_ended(struct simulation *s, struct process *process)
 
     slots_reclaim(shared_slots(s->shared), shared_slot_owner(shared_client(s->shared, client), client));
     process_end_text(process, how, sizeof how);
-    if (s->session_runs)
+    if (s->session_runs && !availability_is_off(s->availability, client))
         s->has_died[client] = true;
     if (process->end_expected) {
         start_again(s, client);
@@ -125,8 +133,7 @@ static void ended(void *context, struct process *process)
         server_ended(s, &s->broker, "the broker ended by itself");
     else if (process == &s->redis.process)
         server_ended(s, &s->redis, "the state store ended by itself");
-    if (s->faults)
-        fault_runner_step(s->faults);
+    step(s);
 }
 
 /* A stopped client computes nothing: somebody else may. */
@@ -137,8 +144,7 @@ static void stopped(void *context, struct process *process)
 
     if (is_client(s, process))
         slots_reclaim(shared_slots(s->shared), shared_slot_owner(shared_client(s->shared, client), client));
-    if (s->faults)
-        fault_runner_step(s->faults);
+    step(s);
 }
 
 /* A new leader is at work: how long was there none? */
@@ -164,8 +170,7 @@ static void notified(void *context)
     if (!s->shared)
         return;
     note_recovery(s);
-    if (s->faults)
-        fault_runner_step(s->faults);
+    step(s);
     kill_again(s);
     progress_update(&s->progress, s->shared);
 }
@@ -223,6 +228,7 @@ static int run_processes(struct simulation *s, struct error *err)
 
 static void fini(struct simulation *s)
 {
+    availability_free(s->availability);
     fault_runner_free(s->faults);
     supervisor_free(s->supervisor);
     link_process_fini(s);

@@ -5,6 +5,7 @@
 
 #include <sys/socket.h>
 
+#include "sim/availability.h"
 #include "sim/fault_runner.h"
 #include "sim/progress.h"
 #include "sim/run_folder.h"
@@ -65,7 +66,8 @@ struct simulation {
 
     struct fault_world world;
     struct fault_runner *faults;
-    bool has_crash_loops; /* among the faults */
+    struct availability *availability; /* NULL: everybody is always there */
+    bool has_crash_loops;              /* among the faults */
     struct progress progress;
 
     uint32_t recovered_life; /* the last leader process that counts as a recovery */

@@ -76,6 +76,23 @@ static int make_faults(struct simulation *s, struct error *err)
     return fault_runner_new(&s->faults, &setting, err);
 }
 
+static int make_availability(struct simulation *s, struct error *err)
+{
+    struct availability_setting setting = {
+        .fleet = &s->scenario.fleet,
+        .seed = (uint64_t)s->scenario.keys.seed,
+        .supervisor = s->supervisor,
+        .shared = s->shared,
+        .clients = s->clients,
+        .events = &s->events,
+        .start_client = simulation_start_client,
+        .warn = warn,
+        .context = s,
+        .patience_s = notice_limit_s(&s->scenario.keys.heartbeat),
+    };
+    return availability_new(&s->availability, &setting, err);
+}
+
 static bool session_is_over(void *context)
 {
     const struct simulation *s = context;
@@ -125,11 +142,14 @@ int simulation_run_session(struct simulation *s, struct error *err)
     struct process_entry entry = {.run = submit_process_run, .context = s};
     int status = make_faults(s, err);
 
+    if (status == OK)
+        status = make_availability(s, err);
     if (status)
         return status;
     s->session_runs = true;
     s->session_began_ns = simulation_now_ns();
     fault_runner_begin(s->faults);
+    availability_begin(s->availability);
     status = supervisor_start(s->supervisor, &s->submitter, entry, err);
     if (status == OK)
         status = supervisor_wait(s->supervisor, session_is_over, s, 0, err);
@@ -137,6 +157,7 @@ int simulation_run_session(struct simulation *s, struct error *err)
         status = await_better_reason(s, err);
     s->session_ended_ns = simulation_now_ns();
     s->session_runs = false;
+    availability_end(s->availability);
     size_t missed = fault_runner_end(s->faults);
     if (status)
         return status;
