@@ -136,24 +136,36 @@ static const struct fleet_group *device(const struct fleet *fleet, size_t client
     return g < 0 ? &nominal : &fleet->groups[g];
 }
 
+static const struct device_trace *trace_of(const struct fleet *fleet, size_t client)
+{
+    static const struct device_trace nothing;
+
+    return fleet->devices && client < fleet->num_clients ? &fleet->devices[client] : &nothing;
+}
+
 double fleet_compute_seconds(const struct fleet *fleet, size_t client, double flops)
 {
     double speed = device(fleet, client)->speed;
 
+    if (speed <= 0)
+        speed = trace_of(fleet, client)->speed;
     return flops / (FLEET_NOMINAL_FLOPS * (speed > 0 ? speed : 1.0));
 }
 
-static double seconds_at(double rate, size_t bytes)
+static double seconds_at(double declared, double traced, size_t bytes)
 {
+    double rate = declared > 0 ? declared : traced;
+
     return rate > 0 ? (double)bytes / rate : 0.0;
 }
 
 double fleet_transfer_seconds(const struct fleet *fleet, size_t client, size_t bytes_down, size_t bytes_up)
 {
     const struct fleet_group *link = device(fleet, client);
+    double traced = trace_of(fleet, client)->rate;
 
     return (bytes_down ? link->latency : 0.0) + (bytes_up ? link->latency : 0.0) +
-           seconds_at(link->downlink, bytes_down) + seconds_at(link->uplink, bytes_up);
+           seconds_at(link->downlink, traced, bytes_down) + seconds_at(link->uplink, traced, bytes_up);
 }
 
 /* As the link process shapes it: pieces of 64 KiB, of which each is late by its lost packets. */
@@ -197,7 +209,7 @@ bool fleet_is_declared(const struct fleet *fleet, size_t client)
 {
     const struct fleet_group *group = device(fleet, client);
 
-    return group->speed > 0 || fleet_group_has_link(group);
+    return group->speed > 0 || fleet_group_has_link(group) || trace_of(fleet, client)->speed > 0;
 }
 
 /* --- who is there --- */
@@ -206,11 +218,11 @@ enum fleet_presence fleet_presence(const struct fleet *fleet, size_t client)
 {
     int g = fleet_group_of(fleet, client);
 
-    if (g < 0)
-        return FLEET_ALWAYS;
-    if (fleet->groups[g].trace.off_s > 0)
+    if (g >= 0 && fleet->groups[g].trace.off_s > 0)
         return FLEET_BY_CLOCK;
-    return fleet->groups[g].availability < 1 ? FLEET_BY_ROUND : FLEET_ALWAYS;
+    if (g >= 0 && fleet->groups[g].availability < 1)
+        return FLEET_BY_ROUND;
+    return trace_of(fleet, client)->changes ? FLEET_BY_CLOCK : FLEET_ALWAYS;
 }
 
 static double draw(uint64_t seed, const char *purpose, size_t client, uint64_t round)
@@ -251,6 +263,9 @@ bool fleet_is_there_at(const struct fleet *fleet, uint64_t seed, size_t client, 
 {
     const struct fleet_periods *trace = &device(fleet, client)->trace;
     double period = trace->on_s + trace->off_s;
+
+    if (trace->off_s <= 0)
+        return device_trace_is_on(trace_of(fleet, client), s, change_s);
     double at = fmod(s + draw(seed, "availability-phase", client, 0) * period, period);
     bool is_on = at < trace->on_s;
 

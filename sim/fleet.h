@@ -3,6 +3,7 @@
 #define FLOSIM_SIM_FLEET_H
 
 #include "sim/link_shape.h"
+#include "sim/traces.h"
 #include "util/params.h"
 
 struct fleet_periods { /* on and off in turns; both 0: always on */
@@ -24,6 +25,7 @@ struct fleet {
     size_t num_groups;                /* 0: everybody is nominal */
     size_t *first;                    /* [num_groups + 1]: group g has clients first[g] … first[g+1] - 1; owned */
     size_t num_clients;
+    const struct device_trace *devices; /* [num_clients] what a group does not say itself; borrowed; NULL: nothing */
 };
 
 extern const struct param_table fleet_group_table;

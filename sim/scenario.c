@@ -221,6 +221,18 @@ static void read_fleet(const struct scenario_reading *r)
         diag_error(r->diags, scenario_place(r, "fleet"), "%s", err.message);
 }
 
+static void read_traces(const struct scenario_reading *r)
+{
+    struct scenario *s = r->scenario;
+    struct traces_keys *keys = &s->keys.traces;
+
+    find_files(s, &traces_table, keys);
+    if (s->keys.clients <= 0 || (!keys->capacity && !keys->availability))
+        return;
+    if (!traces_load(keys, (uint64_t)s->keys.seed, (size_t)s->keys.clients, FLEET_NOMINAL_FLOPS, &s->devices, r->diags))
+        s->fleet.devices = s->devices;
+}
+
 /* --- faults, expectations --- */
 
 static size_t read_items(const struct scenario_reading *r, struct yaml_node node, const char *key)
@@ -362,6 +374,7 @@ int scenario_read(struct yaml_node root, const char *path, const char *const *se
         read_broker(&r);
         read_state(&r);
         read_fleet(&r);
+        read_traces(&r);
         scenario_read_session(&r);
         read_faults(&r);
         out->needs_link = needs_link(out);
@@ -417,6 +430,7 @@ void scenario_fini(struct scenario *scenario)
     fault_plans_free(scenario->faults, scenario->num_faults);
     free(scenario->expectations);
     fleet_fini(&scenario->fleet);
+    traces_free(scenario->devices, (size_t)scenario->keys.clients);
     if (scenario->data.keys)
         params_free(&scenario->data.table.table, scenario->data.keys);
     free(scenario->data.keys);

@@ -43,6 +43,7 @@ struct scenario_keys { /* the file */
     struct state_config state; /* `redis: {host, port}` stands here too once the file is read */
     struct heartbeat_keys heartbeat;
     struct param_list fleet; /* of struct fleet_group */
+    struct traces_keys traces;
     struct yaml_node session;
     char *session_file;
     struct yaml_node faults, expect;
@@ -78,6 +79,7 @@ struct scenario {
     bool embedded_redis;
     struct data_plan data;
     struct fleet fleet;
+    struct device_trace *devices;  /* [clients] from `traces`, or NULL */
     struct session_config session; /* completed: seed, min_clients, absolute model folders */
     struct yaml_doc *session_doc;  /* of the session file, or NULL */
     bool has_model_folder;         /* the one that it names is there */

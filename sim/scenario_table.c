@@ -64,6 +64,8 @@ static const struct param rows[] = {
      .help = "How soon a silent client is missed."},
     {.name = "fleet", .type = PARAM_LIST, .offset = AT(fleet), .table = &fleet_group_table,
      .help = "Groups of unlike devices; absent: all are nominal."},
+    {.name = "traces", .type = PARAM_SECTION, .offset = AT(traces), .table = &traces_table,
+     .help = "Devices as FedScale's traces describe them."},
     {.name = "session", .type = PARAM_NODE, .offset = AT(session),
      .help = "The training: a session, as in a session file."},
     {.name = "session_file", .type = PARAM_STRING, .offset = AT(session_file),
