@@ -41,8 +41,9 @@ struct leader_host {
 };
 
 /* `log`, `host` (may be NULL) are borrowed; `config` too. Connects to the broker, opens the REST port. A broker that is
- * not there or a port in use is ERR_SETUP with the remedy. */
-int leader_new(struct leader **out, const struct leader_config *config, const struct leader_host *host,
+ * not there or a port in use is ERR_SETUP with the remedy. `succeeds`: it takes another leader's place, so a Redis that
+ * nobody has answered at yet is waited for, up to a minute; without, that is an error at once. */
+int leader_new(struct leader **out, const struct leader_config *config, const struct leader_host *host, bool succeeds,
                const struct log *log, struct error *err);
 /* Before leader_run: go on with the session that an earlier leader left unfinished (in the state, else in the newest
  * checkpoint): restored, else revived; where there is none, just serve. What becomes of it is told in the log. */

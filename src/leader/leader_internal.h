@@ -26,6 +26,7 @@ struct submission;
 struct leader {
     const struct leader_config *config;
     const struct leader_host *host; /* may be NULL */
+    bool succeeds;                  /* another leader: what that one left may come up later than this one */
     const struct log *log;
     uint64_t term;
     char id[UUID_TEXT]; /* of this process */

@@ -43,8 +43,9 @@ struct store_options { /* borrowed until open returns, except `probes` */
     const char *username, *password; /* may be NULL */
     int64_t db;
     int timeout_ms;        /* without progress; 0: 5,000 */
+    int connect_ms;        /* how long `open` goes on trying where nobody answers; 0: one attempt */
     int loading_ms;        /* how long `open` waits for a store that still reads its data; 0: 60,000 */
-    const struct log *log; /* may be NULL; tells of that waiting */
+    const struct log *log; /* may be NULL; tells of such waiting */
     size_t chunk_bytes;    /* a larger value is split; 0: 64 MiB */
     struct probes *probes; /* may be NULL: state.committing is met when half of a batch is sent */
 };
