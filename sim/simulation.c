@@ -63,8 +63,11 @@ static bool dies_again(struct simulation *s, size_t client)
 static void start_again(struct simulation *s, size_t client)
 {
     struct error err = ERROR_INIT;
+    bool follow = s->clients[client].follow; /* even if the order was taken back since it was killed */
 
-    if (s->session_runs && s->has_crash_loops && dies_again(s, client) && simulation_start_client(s, client, &err))
+    s->clients[client].follow = false;
+    if (s->session_runs && s->has_crash_loops && (follow || dies_again(s, client)) &&
+        simulation_start_client(s, client, &err))
         supervisor_fail(s->supervisor, &err);
 }
 
@@ -78,6 +81,7 @@ static void kill_again(struct simulation *s)
             !dies_again(s, i))
             continue;
         process->end_expected = true;
+        process->follow = true;
         supervisor_signal(s->supervisor, process, SIGKILL);
     }
 }
