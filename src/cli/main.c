@@ -11,6 +11,7 @@ const struct command *const commands[] = {
     &command_leader,
     &command_worker,
     &command_submit,
+    &command_sessions,
     &command_report,
     &command_partition,
     &command_check,

@@ -98,30 +98,36 @@ static int check_config(const struct leader *leader, struct error *err)
     return OK;
 }
 
-static int open_state(struct leader *leader, struct error *err)
+int leader_state_options(const struct leader_config *config, struct state_options *out, char **password,
+                         struct error *err)
 {
-    const struct leader_config *config = leader->config;
-    char *password;
-    int status = fs_read_secret(config->state.state_password_file, &password, err);
-    struct state_options options = {
+    int status = fs_read_secret(config->state.state_password_file, password, err);
+
+    *out = (struct state_options){
         .kind = store_kind_find(state_kind(config)),
         .store = {.host = config->state.state_hostname,
                   .port = (int)config->state.state_port,
                   .username = config->state.state_username,
-                  .password = password,
-                  .db = config->state.state_db,
-                  .connect_ms = leader->succeeds ? SUCCESSOR_PATIENCE_MS : 0,
-                  .probes = leader->host ? leader->host->probes : NULL},
+                  .password = *password,
+                  .db = config->state.state_db},
         .fallback = config->state.state_fallback != NULL,
         .cluster = config->cluster,
-        .log = leader->log,
     };
+    return status == OK ? OK : error_context(err, ERR_SETUP, "state.state_password_file");
+}
 
+static int open_state(struct leader *leader, struct error *err)
+{
+    struct state_options options;
+    char *password = NULL;
+    int status = leader_state_options(leader->config, &options, &password, err);
+
+    options.store.connect_ms = leader->succeeds ? SUCCESSOR_PATIENCE_MS : 0;
+    options.store.probes = leader->host ? leader->host->probes : NULL;
+    options.log = leader->log;
     leader_watch_state(leader, &options);
     if (status == OK)
         status = state_open(&leader->state, &options, err);
-    else
-        status = error_context(err, ERR_SETUP, "state.state_password_file");
     free(password);
     return status;
 }
@@ -360,6 +366,7 @@ void leader_free(struct leader *leader)
         roster_close(leader->roster);
     edge_client_free(leader->edge);
     executor_free(leader->executor);
+    executor_free(leader->storage);
     state_close(leader->state); /* answers on the loop who still waits */
     if (leader->loop)
         loop_free(leader->loop);

@@ -7,6 +7,7 @@
 
 #include "config/leader_config.h"
 #include "data/dataset.h"
+#include "state/state.h"
 #include "util/log.h"
 #include "util/probe.h"
 
@@ -48,6 +49,10 @@ int leader_new(struct leader **out, const struct leader_config *config, const st
 /* Before leader_run: go on with the session that an earlier leader left unfinished (in the state, else in the newest
  * checkpoint): restored, else revived; where there is none, just serve. What becomes of it is told in the log. */
 int leader_resume(struct leader *leader, struct error *err);
+
+/* How the leader's store is reached. *out borrows from the configuration and from *password, which the caller frees. */
+int leader_state_options(const struct leader_config *config, struct state_options *out, char **password,
+                         struct error *err);
 
 int leader_rest_port(const struct leader *leader);
 

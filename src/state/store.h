@@ -68,6 +68,8 @@ struct store_ops {
     int (*get)(void *priv, enum store_name store, const char *id, const char *key, struct blob **out,
                struct error *err); /* ERR_NOT_FOUND */
     int (*len)(void *priv, enum store_name store, const char *id, size_t *out, struct error *err);
+    /* Of keys and values, without reading the values. */
+    int (*bytes)(void *priv, enum store_name store, const char *id, size_t *out, struct error *err);
     /* Keys in ascending order; `visit` must not call the store. */
     int (*each)(void *priv, enum store_name store, const char *id, store_visit visit, void *context, struct error *err);
 

@@ -119,6 +119,7 @@ const struct store_ops store_redis = {
     .reopen = reopen,
     .get = redis_get,
     .len = redis_len,
+    .bytes = redis_bytes,
     .each = redis_each,
     .putall = redis_putall,
     .sessions = redis_sessions,
