@@ -58,11 +58,18 @@ static double compute_seconds(void *context, double flops)
            client_orders_slowness(&client->orders, round_now(client));
 }
 
-static double transfer_seconds(void *context, size_t bytes_down, size_t bytes_up)
+/* Nothing where the link itself is so slow. */
+static double transfer_seconds(void *context, int64_t round, size_t bytes_down, size_t bytes_up)
 {
     const struct client *client = context;
+    const struct scenario *scenario = &client->start->simulation->scenario;
+    struct rng rng;
 
-    return fleet_transfer_seconds(fleet_of(client), client->start->index, bytes_down, bytes_up);
+    if (scenario->keys.links == LINKS_SHAPED)
+        return 0;
+    rng_init(&rng, (uint64_t)scenario->keys.seed, "transfer", block_of(client)->id, (uint64_t)round);
+    return fleet_transfer_seconds(&scenario->fleet, client->start->index, bytes_down, bytes_up) +
+           fleet_disturbance_seconds(&scenario->fleet, client->start->index, bytes_down, bytes_up, &rng);
 }
 
 static uint64_t monotonic_ns(const struct clock *clock)
@@ -154,6 +161,8 @@ static int run(struct client_start *start, const struct worker_config *config, c
 
     if (status == OK)
         status = worker_new(&client.worker, config, &host, log, err);
+    if (status == OK)
+        atomic_store(&block_of(&client)->link.port, (uint32_t)worker_port(client.worker));
     if (status == OK)
         status = stop_waiter_new(&waiter, stop, &client, err);
     if (status == OK)

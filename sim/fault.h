@@ -41,6 +41,7 @@ struct fault_world {
     size_t num_clients;
     struct process *leader;
     struct server *broker, *redis; /* the run's own; NULL: it has none */
+    int link_fd;                   /* to wake the link process; -1: there is none */
     /* Start a client's process again (its probes are new, its id the same). */
     int (*start_client)(void *context, size_t client, struct error *err);
     /* Start a leader in the place of one that has ended; it goes on with the session. */
@@ -99,6 +100,7 @@ struct fault_ops {
     bool leader_works;      /* a leader that it strikes goes on */
     bool heeds_permissions; /* leader and clients give up root's right to ignore the permissions of files */
     bool takes_ports;       /* held_ports is needed */
+    bool needs_link; /* it is about the network: clients' traffic goes through the link process */
 
     /* Why a scenario cannot have it with these arguments, for a message that begins with its name; NULL: it can. The
      * slot may be NULL. */

@@ -37,6 +37,10 @@ static const struct param rows[] = {
      .help = "Rate from the leader to the device; 0: without limit."},
     {.name = "latency", .type = PARAM_DURATION, .offset = AT(latency), .fallback = "0", .min = 0, .max = 3600,
      .help = "One way, both ways alike."},
+    {.name = "jitter", .type = PARAM_DURATION, .offset = AT(jitter), .fallback = "0", .min = 0, .max = 3600,
+     .help = "Up to so much later, drawn anew each time."},
+    {.name = "loss", .type = PARAM_FRACTION, .offset = AT(loss), .fallback = "0", .min = 0, .max = 0.9,
+     .help = "Share of the packets that are lost and sent again, which takes time."},
     {.name = "availability", .type = PARAM_FRACTION, .offset = AT(availability), .fallback = "1",
      .help = "With this probability a client is there in a round, drawn anew for each by the seed; where that leaves nobody at all, one is."},
     {.name = "trace", .type = PARAM_SECTION, .offset = AT(trace), .table = &period_table,
@@ -164,12 +168,48 @@ double fleet_transfer_seconds(const struct fleet *fleet, size_t client, size_t b
            seconds_at(link->downlink, traced, bytes_down) + seconds_at(link->uplink, traced, bytes_up);
 }
 
+/* As the link process shapes it: pieces of 64 KiB, of which each is late by its lost packets. */
+static double disturbance_s(const struct link_shape *shape, size_t bytes, struct rng *rng)
+{
+    enum { PIECE = 65536 };
+
+    double seconds = bytes > 0 && shape->jitter_s > 0 ? shape->jitter_s * rng_uniform(rng) : 0;
+
+    for (size_t at = 0; shape->loss > 0 && at < bytes; at += PIECE)
+        seconds += link_stall_s(shape, bytes - at < PIECE ? bytes - at : PIECE, rng);
+    return seconds;
+}
+
+double fleet_disturbance_seconds(const struct fleet *fleet, size_t client, size_t bytes_down, size_t bytes_up,
+                                 struct rng *rng)
+{
+    struct link_shape shape = fleet_link_shape(fleet, client);
+
+    return disturbance_s(&shape, bytes_down, rng) + disturbance_s(&shape, bytes_up, rng);
+}
+
+struct link_shape fleet_link_shape(const struct fleet *fleet, size_t client)
+{
+    const struct fleet_group *group = device(fleet, client);
+
+    return (struct link_shape){
+        .latency_s = group->latency,
+        .jitter_s = group->jitter,
+        .rate = {[LINK_UP] = group->uplink, [LINK_DOWN] = group->downlink},
+        .loss = group->loss,
+    };
+}
+
+bool fleet_group_has_link(const struct fleet_group *group)
+{
+    return group->uplink > 0 || group->downlink > 0 || group->latency > 0 || group->jitter > 0 || group->loss > 0;
+}
+
 bool fleet_is_declared(const struct fleet *fleet, size_t client)
 {
     const struct fleet_group *group = device(fleet, client);
 
-    return group->speed > 0 || group->uplink > 0 || group->downlink > 0 || group->latency > 0 ||
-           trace_of(fleet, client)->speed > 0;
+    return group->speed > 0 || fleet_group_has_link(group) || trace_of(fleet, client)->speed > 0;
 }
 
 /* --- who is there --- */

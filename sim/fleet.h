@@ -2,6 +2,7 @@
 #ifndef FLOSIM_SIM_FLEET_H
 #define FLOSIM_SIM_FLEET_H
 
+#include "sim/link_shape.h"
 #include "sim/traces.h"
 #include "util/params.h"
 
@@ -14,6 +15,7 @@ struct fleet_group { /* a row of `fleet:` */
     double share;
     double speed;                     /* times the nominal device; 0: not declared, which is nominal */
     double uplink, downlink, latency; /* bytes per second (0: no limit), seconds one way */
+    double jitter, loss;              /* up to so many seconds more; share of the packets */
     double availability;              /* is there in a round with this probability */
     struct fleet_periods trace;
 };
@@ -43,7 +45,18 @@ int fleet_group_of(const struct fleet *fleet, size_t client); /* -1: there are n
 
 /* Modelled times of one client's device, seconds. */
 double fleet_compute_seconds(const struct fleet *fleet, size_t client, double flops);
+/* (bytes 0: nothing goes that way) */
 double fleet_transfer_seconds(const struct fleet *fleet, size_t client, size_t bytes_down, size_t bytes_up);
+
+/* What jitter and lost packets add to it this time, drawn from `rng`. */
+double fleet_disturbance_seconds(const struct fleet *fleet, size_t client, size_t bytes_down, size_t bytes_up,
+                                 struct rng *rng);
+
+/* Its connection, for the link process. */
+struct link_shape fleet_link_shape(const struct fleet *fleet, size_t client);
+
+/* Does the group declare anything of its connection? */
+bool fleet_group_has_link(const struct fleet_group *group);
 
 /* Does its group declare a speed or a link? Only then it idles on the real clock. */
 bool fleet_is_declared(const struct fleet *fleet, size_t client);

@@ -55,7 +55,7 @@ static int run(struct simulation *simulation, const struct leader_config *config
     struct leader_host host = make_host(simulation);
     struct leader *leader = NULL;
     struct stop_waiter *waiter = NULL;
-    int status = leader_new(&leader, config, &host, log, err);
+    int status = leader_new(&leader, config, &host, simulation->leader.starts > 1, log, err);
 
     if (status)
         return status;

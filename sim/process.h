@@ -19,6 +19,7 @@ struct process {
     uint32_t starts;    /* so far; the last one's number */
     enum process_state state;
     bool end_expected;  /* a fault or the end of the run asked for it */
+    bool follow;        /* when it has ended another is to be started at once */
     int exit_code;      /* PROCESS_ENDED: what it returned, or -1 … */
     int signal;         /* … and the signal that ended it, or 0 */
     uint64_t killed_ns; /* when it was last sent a SIGKILL, on clock_system */

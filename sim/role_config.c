@@ -76,6 +76,18 @@ int role_config_leader(const struct simulation *simulation, struct leader_config
     return FAIL(err, ERR_MEMORY, "out of memory");
 }
 
+/* Through the link process, where there is one. */
+static bool set_link(const struct simulation *simulation, size_t client, struct worker_config *out)
+{
+    const struct link_block *link = &shared_client(simulation->shared, client)->link;
+
+    if (link->mqtt_port == 0)
+        return true;
+    out->comm_config.mqtt.mqtt_broker_port = link->mqtt_port;
+    return set_text(&out->comm_config.mqtt.mqtt_broker, "127.0.0.1") &
+           set_format(&out->comm_config.grpc.advertise, "%s:%zu", "127.0.0.1", (size_t)link->grpc_port);
+}
+
 int role_config_client(const struct simulation *simulation, size_t client, struct worker_config *out, struct error *err)
 {
     bool ok;
@@ -87,6 +99,7 @@ int role_config_client(const struct simulation *simulation, size_t client, struc
     ok = set_broker(simulation, &out->comm_config.mqtt) &
          set_text(&out->comm_config.mqtt.client_name, simulation->clients[client].name) &
          set_text(&out->comm_config.grpc.bind, "127.0.0.1") & set_text(&out->comm_config.grpc.advertise, NULL) &
+         set_link(simulation, client, out) &
          set_format(&out->general_config.temp_dir_path, "%s/client-%03zu", simulation->folder.temp, client);
     if (ok)
         return OK;

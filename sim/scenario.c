@@ -282,6 +282,18 @@ static void read_faults(const struct scenario_reading *r)
     expect_late(r);
 }
 
+/* Where nothing is done to anybody's network, clients talk directly. */
+static bool needs_link(const struct scenario *s)
+{
+    bool needs = false;
+
+    for (size_t i = 0; i < s->keys.fleet.n && s->keys.links == LINKS_SHAPED; i++)
+        needs |= fleet_group_has_link(&((const struct fleet_group *)s->keys.fleet.items)[i]);
+    for (size_t i = 0; i < s->num_faults; i++)
+        needs |= s->faults[i].ops && s->faults[i].ops->needs_link;
+    return needs;
+}
+
 static void read_expectations(const struct scenario_reading *r)
 {
     struct scenario *s = r->scenario;
@@ -384,6 +396,7 @@ int scenario_read(struct yaml_node root, const char *path, const char *const *se
         read_traces(&r);
         scenario_read_session(&r);
         read_faults(&r);
+        out->needs_link = needs_link(out);
         read_expectations(&r);
         check_must_fail(&r);
         check_recorded(&r);

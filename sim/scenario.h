@@ -34,6 +34,7 @@ struct recorded_keys { /* what a resolved scenario ran with; NULL: not said */
 };
 
 enum must_fail { MUST_HOLD, MUST_FAIL_AN_EXPECTATION, MUST_FAIL_THE_RUN };
+enum links_kind { LINKS_MODELLED, LINKS_SHAPED };
 
 struct scenario_keys { /* the file */
     char *name;
@@ -49,6 +50,7 @@ struct scenario_keys { /* the file */
     int must_fail; /* enum must_fail */
     char *fail_reason;
     int clock, time; /* 0 real; 0 modelled, 1 measured */
+    int links;       /* enum links_kind */
     struct recorded_keys recorded;
 };
 
@@ -83,6 +85,7 @@ struct scenario {
     bool has_model_folder;         /* the one that it names is there */
     struct fault_plan *faults;
     size_t num_faults;
+    bool needs_link; /* the traffic of its clients goes through the link process */
     struct expectation *expectations;
     size_t num_expectations;
 };

@@ -11,6 +11,7 @@
 /* In the order of enum must_fail. */
 static const char *const must_fails[] = {"no", "expectation", "run", NULL};
 static const char *const clocks[] = {"real", NULL};
+static const char *const links[] = {"modelled", "shaped", NULL}; /* enum links_kind */
 static const char *const times[] = {"modelled", "measured", NULL};
 
 // clang-format off
@@ -81,6 +82,9 @@ static const struct param rows[] = {
      .help = "`real`: a client of a declared speed or link idles until its modelled time has passed."},
     {.name = "time", .type = PARAM_CHOICE, .offset = AT(time), .choices = times, .fallback = "modelled",
      .help = "Whether strategies see the durations of the modelled devices or those of this machine."},
+    {.name = "links", .type = PARAM_CHOICE, .offset = AT(links), .choices = links, .fallback = "modelled",
+     .help = "Whether a group's uplink, downlink, latency, jitter and loss are modelled, so that they are part of the durations, or "
+             "shaped: its clients' connections really are so slow, which `time` does not see."},
     {.name = "recorded", .type = PARAM_SECTION, .offset = AT(recorded), .table = &recorded_table,
      .help = "What a resolved scenario ran with."},
 };

@@ -10,6 +10,7 @@ struct shared {
     int notify_fd;
     struct shared_sizes sizes;
     size_t clients_at, rounds_at, slots_at; /* byte offsets */
+    _Atomic uint32_t link_changes;
     struct leader_block leader;
 };
 
@@ -96,6 +97,11 @@ struct round_record *shared_round(struct shared *shared, size_t i)
 struct slots *shared_slots(struct shared *shared)
 {
     return part(shared, shared->slots_at);
+}
+
+_Atomic uint32_t *shared_link_changes(struct shared *shared)
+{
+    return &shared->link_changes;
 }
 
 void shared_forget_leader(struct shared *shared)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "leader/refusal.h"
+#include "sim/link_block.h"
 #include "sim/orders.h"
 #include "sim/slots.h"
 #include "util/error.h"
@@ -73,6 +74,7 @@ struct client_block {
     _Atomic int64_t pss_idle_kb; /* once everybody is registered; 0: not sampled */
     struct orders orders;
     _Atomic int32_t port; /* that its process is to listen on; 0: any */
+    struct link_block link; /* its network; for the link process */
     /* the client */
     _Atomic uint32_t answers; /* trainings and other work that it has ended, one way or another */
     /* the leader */
@@ -102,6 +104,7 @@ struct leader_block *shared_leader(struct shared *shared);
 struct client_block *shared_client(struct shared *shared, size_t index);
 struct round_record *shared_round(struct shared *shared, size_t i); /* i < max_rounds */
 struct slots *shared_slots(struct shared *shared);
+_Atomic uint32_t *shared_link_changes(struct shared *shared); /* grows when any client's link_block was changed */
 
 /* The supervisor: the leader's process has ended. Nobody is in its roster any more, its port is closed; what it had
  * finished stays. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/link_process.h"
 #include "sim/simulation_internal.h"
 #include "sim/simulation_report.h"
 
@@ -62,11 +63,13 @@ static bool dies_again(struct simulation *s, size_t client)
 static void start_again(struct simulation *s, size_t client)
 {
     struct error err = ERROR_INIT;
+    bool follow = s->clients[client].follow; /* even if the order was taken back since it was killed */
 
+    s->clients[client].follow = false;
     if (!s->session_runs)
         return;
     if (fault_try_held_port(&s->world, client, &err) ||
-        (s->has_crash_loops && dies_again(s, client) && simulation_start_client(s, client, &err)))
+        (s->has_crash_loops && (follow || dies_again(s, client)) && simulation_start_client(s, client, &err)))
         supervisor_fail(s->supervisor, &err);
 }
 
@@ -80,6 +83,7 @@ static void kill_again(struct simulation *s)
             !dies_again(s, i))
             continue;
         process->end_expected = true;
+        process->follow = true;
         supervisor_signal(s->supervisor, process, SIGKILL);
     }
 }
@@ -129,6 +133,8 @@ static void ended(void *context, struct process *process)
         client_ended(s, process);
     else if (process == &s->leader)
         leader_ended(s);
+    else if (process == &s->link && !s->link.end_expected)
+        fail_with_tail(s, process, "the link ended by itself");
     else if (process == &s->broker.process)
         server_ended(s, &s->broker, "the broker ended by itself");
     else if (process == &s->redis.process)
@@ -203,9 +209,11 @@ static void end_processes(struct simulation *s)
 {
     if (!s->supervisor || !s->clients)
         return;
+    link_process_heal(s);
     end_one(s, &s->leader);
     end_one(s, &s->submitter);
     end_clients(s);
+    end_one(s, &s->link);
     end_one(s, &s->broker.process);
     end_one(s, &s->redis.process);
     if (s->heeds_permissions)
@@ -214,8 +222,10 @@ static void end_processes(struct simulation *s)
 
 static int run_processes(struct simulation *s, struct error *err)
 {
-    int status = simulation_start_leader(s, err);
+    int status = link_process_start(s, err);
 
+    if (status == OK)
+        status = simulation_start_leader(s, err);
     if (status == OK)
         status = simulation_start_clients(s, err);
     if (status)
@@ -229,6 +239,7 @@ static void fini(struct simulation *s)
     availability_free(s->availability);
     fault_runner_free(s->faults);
     supervisor_free(s->supervisor);
+    link_process_fini(s);
     shared_free(s->shared);
     server_fini(&s->broker);
     server_fini(&s->redis);
@@ -281,7 +292,7 @@ static int run_checked(struct simulation *s)
 
 int simulation_run(const struct run_options *options)
 {
-    struct simulation s = {.options = options, .events.fd = -1};
+    struct simulation s = {.options = options, .events.fd = -1, .link_wake_fd = -1};
     struct diags *diags = diags_new();
 
     if (!diags)

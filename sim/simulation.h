@@ -3,6 +3,8 @@
 #ifndef FLOSIM_SIM_SIMULATION_H
 #define FLOSIM_SIM_SIMULATION_H
 
+#include <sys/socket.h>
+
 #include "sim/availability.h"
 #include "sim/fault_runner.h"
 #include "sim/progress.h"
@@ -48,8 +50,14 @@ struct simulation {
     int broker_port;
     bool servers_run; /* they have started: one that ends from now on is missed */
 
+    int link_wake_fd;    /* an eventfd; -1: there is no link */
+    int *link_listeners; /* [num_link_listeners], until its process has them; owned */
+    size_t num_link_listeners;
+    struct sockaddr_storage link_broker; /* where it finds the broker */
+    socklen_t link_broker_size;
+
     size_t num_clients;
-    struct process leader, submitter;
+    struct process leader, submitter, link;
     struct process *clients;     /* [num_clients] */
     struct client_start *starts; /* [num_clients] */
     struct client_number *by_id; /* [num_clients], by id */

@@ -10,13 +10,15 @@
 
 enum {
     DESCRIPTORS_PER_CLIENT = 6, /* in leader and broker: a connection each, and some to spare */
+    DESCRIPTORS_WITH_LINK = 12, /* in the link: two ports, and two sockets a connection */
     SPARE_DESCRIPTORS = 512,
 };
 
 /* Everybody inherits it: a thousand clients are more connections than the usual soft limit of 1,024 allows. */
-static int raise_descriptors(size_t num_clients, struct error *err)
+static int raise_descriptors(size_t num_clients, bool has_link, struct error *err)
 {
-    rlim_t wanted = (rlim_t)(num_clients * DESCRIPTORS_PER_CLIENT + SPARE_DESCRIPTORS);
+    size_t each = has_link ? DESCRIPTORS_WITH_LINK : DESCRIPTORS_PER_CLIENT;
+    rlim_t wanted = (rlim_t)(num_clients * each + SPARE_DESCRIPTORS);
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit))
@@ -149,7 +151,7 @@ static int check_servers(const struct simulation *s, struct error *err)
 
 int simulation_prepare(struct simulation *s, const struct supervisor_hooks *hooks, struct error *err)
 {
-    int status = raise_descriptors(s->num_clients, err);
+    int status = raise_descriptors(s->num_clients, s->scenario.needs_link, err);
 
     if (status == OK)
         status = check_servers(s, err);
@@ -167,5 +169,6 @@ int simulation_prepare(struct simulation *s, const struct supervisor_hooks *hook
         return status;
     name_role(s, &s->leader, "leader");
     name_role(s, &s->submitter, "submit");
+    name_role(s, &s->link, "link");
     return OK;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/run_page.h"
 #include "sim/simulation_internal.h"
 #include "util/fs.h"
 
@@ -210,6 +211,52 @@ static int conclude(struct simulation *s, const struct run_metrics *metrics, con
     return whole.held ? 0 : status_exit_code(ERR_EXPECTATION);
 }
 
+/* --- the last event, and the report that is made from the folder --- */
+
+static json_t *figures_of(const struct run_metrics *metrics)
+{
+    json_t *figures = json_object();
+    char text[64];
+
+    for (size_t i = 0; i < num_metrics; i++) {
+        double value = metric_value(&metric_table[i], metrics);
+        metric_text(&metric_table[i], value, text, sizeof text);
+        if (isfinite(value))
+            json_object_set_new(figures, metric_table[i].name, json_string(text));
+    }
+    return figures;
+}
+
+static json_t *verdicts_of(const struct verdict *verdicts, size_t n)
+{
+    json_t *list = json_array();
+    char text[256];
+
+    for (size_t i = 0; i < n; i++) {
+        verdict_text(&verdicts[i], text, sizeof text);
+        json_array_append_new(list, json_pack("{s:s, s:b}", "text", text, "held", verdicts[i].held));
+    }
+    return list;
+}
+
+static void tell_end(struct simulation *s, const struct run_metrics *metrics, const struct verdict *verdicts,
+                     size_t failed, const struct error *outcome, int code)
+{
+    event_log_write(&s->events, "run-ended",
+                    json_pack("{s:i, s:I, s:s, s:o, s:o}", "exit_code", code, "expectations_failed", (json_int_t)failed,
+                              "error", outcome->status == OK ? "" : outcome->message, "expectations",
+                              verdicts_of(verdicts, s->scenario.num_expectations), "figures", figures_of(metrics)));
+}
+
+/* A run is not worth less for want of its picture. */
+static void write_page(struct simulation *s)
+{
+    struct error err = ERROR_INIT;
+
+    if (run_page_write(s->folder.path, NULL, &err))
+        fprintf(stderr, "flosim: no report.html: %s\n", err.message);
+}
+
 int simulation_report_end(struct simulation *s, const struct error *run)
 {
     struct run_metrics metrics;
@@ -229,8 +276,8 @@ int simulation_report_end(struct simulation *s, const struct error *run)
     int code = conclude(s, &metrics, verdicts, failed, &outcome);
     fs_remove_tree(s->folder.temp, NULL);
     progress_say(&s->progress, "run folder: %s", s->folder.shown);
-    event_log_write(&s->events, "run-ended",
-                    json_pack("{s:i, s:I}", "exit_code", code, "expectations_failed", (json_int_t)failed));
+    tell_end(s, &metrics, verdicts, failed, &outcome, code);
+    write_page(s);
     say_repeat(s, code);
     free(verdicts);
     return code;

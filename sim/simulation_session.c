@@ -63,6 +63,7 @@ static int make_faults(struct simulation *s, struct error *err)
         .leader = &s->leader,
         .broker = s->scenario.embedded_broker ? &s->broker : NULL,
         .redis = s->scenario.embedded_redis ? &s->redis : NULL,
+        .link_fd = s->link_wake_fd,
         .start_client = simulation_start_client,
         .start_leader = simulation_start_leader_again,
         .measure = measure,

@@ -13,7 +13,7 @@ struct command {
 };
 
 extern const struct command command_run, command_check, command_partition, command_leader, command_worker,
-    command_submit, command_strategies, command_model, command_help;
+    command_submit, command_sessions, command_report, command_strategies, command_model, command_help;
 
 extern const struct command *const commands[]; /* in the order of `flosim --help`; NULL-terminated */
 

@@ -38,7 +38,8 @@ static const char help[] =
     "    -c, --config FILE      the leader's configuration (required)\n"
     "        --resume           go on with the session that a leader left unfinished, in the state "
     "(state.state_location:\n"
-    "                           redis) or in the newest file of checkpoint_dir_path; where there is none, just serve\n"
+    "                           redis) or in the newest file of checkpoint_dir_path; where there is none, just serve;\n"
+    "                           a Redis that is not there yet is waited for, for a minute\n"
     "    -s, --set KEY=VALUE    replace a key of the file, e.g. --set comm_config.restful.rest_port=0; repeatable\n"
     "    -l, --log-level LEVEL  error, warn, info (the default) or debug; the log goes to standard error\n"
     "    -h, --help             this text\n"
@@ -83,7 +84,7 @@ static int run_leader(const struct role_options *options)
 
     if (status == OK) {
         log_init(&log, STDERR_FILENO, options->level, "leader", config.cluster);
-        status = leader_new(&leader, &config, NULL, &log, &error);
+        status = leader_new(&leader, &config, NULL, options->resume, &log, &error);
         if (status == OK) {
             say_where(leader, &config);
             status = options->resume ? leader_resume(leader, &error) : OK;

@@ -7,8 +7,18 @@
 #include "util/params.h"
 
 const struct command *const commands[] = {
-    &command_run,   &command_leader,     &command_worker, &command_submit, &command_partition,
-    &command_check, &command_strategies, &command_model,  &command_help,   NULL,
+    &command_run,
+    &command_leader,
+    &command_worker,
+    &command_submit,
+    &command_sessions,
+    &command_report,
+    &command_partition,
+    &command_check,
+    &command_strategies,
+    &command_model,
+    &command_help,
+    NULL,
 };
 
 static const struct command *find_command(const char *name)

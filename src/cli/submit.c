@@ -205,26 +205,13 @@ static int choose_id(const struct options *options, struct submission *out, stru
     return OK;
 }
 
-/* It must fit into a header. */
-static int read_token(const char *path, struct submission *out, struct error *err)
-{
-    int status = fs_read_secret(path, &out->token, err);
-
-    if (status)
-        return status;
-    for (const char *c = out->token; c && *c; c++)
-        if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f)
-            return FAIL(err, ERR_INVALID, "%s: a bearer token has visible ASCII characters only", path);
-    out->leader.token = out->token;
-    return OK;
-}
-
 static int prepare(const struct options *options, struct submission *out, struct error *err)
 {
     int status = leader_address_parse(options->leader, &out->leader, err);
 
-    if (!status && options->token_path)
-        status = read_token(options->token_path, out, err);
+    if (!status)
+        status = leader_token_read(options->token_path, &out->token, err);
+    out->leader.token = out->token;
     if (!status)
         status = choose_id(options, out, err);
     if (!status)

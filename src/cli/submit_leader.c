@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "net/http_client.h"
+#include "util/fs.h"
 
 static volatile sig_atomic_t signal_came;
 
@@ -51,6 +52,21 @@ int leader_address_parse(const char *text, struct leader_address *out, struct er
         return FAIL(err, ERR_INVALID, "--leader %.100s: expected HOST:PORT, such as 127.0.0.1:12345 or [::1]:12345",
                     text);
     snprintf(out->base, sizeof out->base, "http://%.*s", (int)length, host);
+    return OK;
+}
+
+int leader_token_read(const char *path, char **out, struct error *err)
+{
+    int status = fs_read_secret(path, out, err);
+
+    if (status)
+        return status;
+    for (const char *c = *out; c && *c; c++)
+        if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f) {
+            free(*out);
+            *out = NULL;
+            return FAIL(err, ERR_INVALID, "%s: a bearer token has visible ASCII characters only", path);
+        }
     return OK;
 }
 

@@ -1,4 +1,4 @@
-/* How `flosim submit` talks to a leader: REST requests, answers as JSON, and what an answer means for the exit code. */
+/* How `flosim submit` and `flosim sessions` talk to a leader: REST requests, answers as JSON, and what an answer means for the exit code. */
 #ifndef FLOSIM_CLI_SUBMIT_LEADER_H
 #define FLOSIM_CLI_SUBMIT_LEADER_H
 
@@ -19,6 +19,9 @@ struct leader_answer {
 
 /* host:port, [IPv6]:port, or the same behind http://. ERR_INVALID says what is expected. */
 int leader_address_parse(const char *text, struct leader_address *out, struct error *err);
+
+/* The bearer token in the file's first line, in a new string; it must fit into a header. `path` NULL: *out is NULL. */
+int leader_token_read(const char *path, char **out, struct error *err);
 
 enum { SESSION_PATH_MAX = 16 + 3 * 128 + 1 };
 

@@ -37,7 +37,7 @@ static const struct param session_rows[] = {
     {.name = "validation_round_interval", .type = PARAM_INT, .offset = IN(session_config, validation_round_interval),
      .fallback = "1", .min = 1, .max = 1e9, .help = "Rounds from one validation of the global model to the next."},
     {.name = "generate_plots", .type = PARAM_BOOL, .offset = IN(session_config, generate_plots), .fallback = "false",
-     .flags = PARAM_NOT_YET, .help = "Write report.html into the run folder."},
+     .help = "Write report.html into the run folder."},
     {.name = "termination_condition", .type = PARAM_STRINGS, .offset = IN(session_config, termination_condition),
      .fallback = "[max_rounds]", .flags = PARAM_OURS, .help = "What ends the session: a name, or a list of names."},
     {.name = "termination_condition_args", .type = PARAM_NODE,

@@ -9,7 +9,7 @@
 #include "leader/leader_internal.h"
 #include "util/fs.h"
 
-enum { MAX_BODY = 1024 * 1024, REST_TIMEOUT_MS = 2000, CONTACT_TIMEOUT_S = 15 };
+enum { MAX_BODY = 1024 * 1024, SUCCESSOR_PATIENCE_MS = 60000, REST_TIMEOUT_MS = 2000, CONTACT_TIMEOUT_S = 15 };
 #define ECHO_TIMEOUT_S 10.0
 
 static uint64_t ns_of(double seconds)
@@ -81,8 +81,7 @@ static int check_config(const struct leader *leader, struct error *err)
     const char *host = config->comm_config.restful.rest_hostname;
 
     if (!store_kind_find(state_kind(config)))
-        return FAIL(err, ERR_UNIMPLEMENTED,
-                    "state.state_location: this flosim has no store redis; set it to inmemory");
+        return FAIL(err, ERR_UNIMPLEMENTED, "state.state_location: this flosim has no store redis; set it to inmemory");
     if (config->tls.ca || config->tls.cert || config->tls.key)
         return FAIL(err, ERR_UNIMPLEMENTED, "tls is not supported by this version; remove the tls section");
     if (host_is_loopback(host) || config->comm_config.restful.token_file)
@@ -99,29 +98,36 @@ static int check_config(const struct leader *leader, struct error *err)
     return OK;
 }
 
-static int open_state(struct leader *leader, struct error *err)
+int leader_state_options(const struct leader_config *config, struct state_options *out, char **password,
+                         struct error *err)
 {
-    const struct leader_config *config = leader->config;
-    char *password;
-    int status = fs_read_secret(config->state.state_password_file, &password, err);
-    struct state_options options = {
+    int status = fs_read_secret(config->state.state_password_file, password, err);
+
+    *out = (struct state_options){
         .kind = store_kind_find(state_kind(config)),
         .store = {.host = config->state.state_hostname,
                   .port = (int)config->state.state_port,
                   .username = config->state.state_username,
-                  .password = password,
-                  .db = config->state.state_db,
-                  .probes = leader->host ? leader->host->probes : NULL},
+                  .password = *password,
+                  .db = config->state.state_db},
         .fallback = config->state.state_fallback != NULL,
         .cluster = config->cluster,
-        .log = leader->log,
     };
+    return status == OK ? OK : error_context(err, ERR_SETUP, "state.state_password_file");
+}
 
+static int open_state(struct leader *leader, struct error *err)
+{
+    struct state_options options;
+    char *password = NULL;
+    int status = leader_state_options(leader->config, &options, &password, err);
+
+    options.store.connect_ms = leader->succeeds ? SUCCESSOR_PATIENCE_MS : 0;
+    options.store.probes = leader->host ? leader->host->probes : NULL;
+    options.log = leader->log;
     leader_watch_state(leader, &options);
     if (status == OK)
         status = state_open(&leader->state, &options, err);
-    else
-        status = error_context(err, ERR_SETUP, "state.state_password_file");
     free(password);
     return status;
 }
@@ -292,7 +298,7 @@ static int make_parts(struct leader *leader, struct error *err)
     return status;
 }
 
-int leader_new(struct leader **out, const struct leader_config *config, const struct leader_host *host,
+int leader_new(struct leader **out, const struct leader_config *config, const struct leader_host *host, bool succeeds,
                const struct log *log, struct error *err)
 {
     struct leader *leader = calloc(1, sizeof *leader);
@@ -303,6 +309,7 @@ int leader_new(struct leader **out, const struct leader_config *config, const st
         return FAIL(err, ERR_MEMORY, "no memory for a leader");
     leader->config = config;
     leader->host = host;
+    leader->succeeds = succeeds;
     leader->log = log;
     status = make_parts(leader, err);
     if (status != OK) {
@@ -359,6 +366,7 @@ void leader_free(struct leader *leader)
         roster_close(leader->roster);
     edge_client_free(leader->edge);
     executor_free(leader->executor);
+    executor_free(leader->storage);
     state_close(leader->state); /* answers on the loop who still waits */
     if (leader->loop)
         loop_free(leader->loop);

@@ -7,6 +7,7 @@
 
 #include "config/leader_config.h"
 #include "data/dataset.h"
+#include "state/state.h"
 #include "util/log.h"
 #include "util/probe.h"
 
@@ -41,12 +42,17 @@ struct leader_host {
 };
 
 /* `log`, `host` (may be NULL) are borrowed; `config` too. Connects to the broker, opens the REST port. A broker that is
- * not there or a port in use is ERR_SETUP with the remedy. */
-int leader_new(struct leader **out, const struct leader_config *config, const struct leader_host *host,
+ * not there or a port in use is ERR_SETUP with the remedy. `succeeds`: it takes another leader's place, so a Redis that
+ * nobody has answered at yet is waited for, up to a minute; without, that is an error at once. */
+int leader_new(struct leader **out, const struct leader_config *config, const struct leader_host *host, bool succeeds,
                const struct log *log, struct error *err);
 /* Before leader_run: go on with the session that an earlier leader left unfinished (in the state, else in the newest
  * checkpoint): restored, else revived; where there is none, just serve. What becomes of it is told in the log. */
 int leader_resume(struct leader *leader, struct error *err);
+
+/* How the leader's store is reached. *out borrows from the configuration and from *password, which the caller frees. */
+int leader_state_options(const struct leader_config *config, struct state_options *out, char **password,
+                         struct error *err);
 
 int leader_rest_port(const struct leader *leader);
 

@@ -26,6 +26,7 @@ struct submission;
 struct leader {
     const struct leader_config *config;
     const struct leader_host *host; /* may be NULL */
+    bool succeeds;                  /* another leader: what that one left may come up later than this one */
     const struct log *log;
     uint64_t term;
     char id[UUID_TEXT]; /* of this process */
@@ -57,6 +58,8 @@ struct leader {
     struct http_exchange *waiting;           /* /execute_command of the running session; NULL: none */
     struct past_session past[KEPT_SESSIONS]; /* latest first */
     size_t num_past;
+    struct checkpoint_tally checkpoints;
+    struct executor *storage; /* asks the store and the checkpoints for REST; NULL: not needed yet */
 };
 
 /* sessions.c: from the request to the record. One at a time. */
@@ -67,6 +70,10 @@ void sessions_ready(struct leader *leader);
 void sessions_leave(struct leader *leader); /* ends what runs, then leader_left; of a replaced leader without a trace */
 void sessions_fini(struct leader *leader);
 json_t *sessions_find(const struct leader *leader, const char *session_id, struct blob **model); /* new reference */
+
+/* sessions_stored.c: what is stored of sessions, for REST. */
+void sessions_list(struct leader *leader, struct http_exchange *exchange);
+void sessions_drop(struct leader *leader, struct http_exchange *exchange, const char *id, struct span body);
 
 /* rest.c */
 void rest_handle(void *context, struct http_exchange *exchange, const struct http_request *request);

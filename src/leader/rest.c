@@ -1,4 +1,5 @@
 /* The REST interface: one row per route. Handlers run on the loop's thread. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,31 +24,12 @@ static void post_session(struct leader *leader, struct http_exchange *exchange, 
     sessions_submit(leader, exchange, request, false);
 }
 
-/* The past records are whole; a list shows each without its rounds and configuration. */
-static json_t *without_details(const json_t *whole)
-{
-    json_t *json = json_object();
-    const char *key;
-    json_t *value;
-
-    json_object_foreach((json_t *)(uintptr_t)whole, key,
-                        value) if (strcmp(key, "rounds") != 0 && strcmp(key, "config") != 0)
-        json_object_set(json, key, value);
-    return json;
-}
-
 static void list_sessions(struct leader *leader, struct http_exchange *exchange, const struct http_request *request,
                           const char *rest)
 {
-    json_t *list = json_array();
-
     (void)request;
     (void)rest;
-    if (leader->session)
-        json_array_append_new(list, session_json(leader->session, false));
-    for (size_t i = 0; i < leader->num_past; i++)
-        json_array_append_new(list, without_details(leader->past[i].json));
-    http_respond_json(exchange, 200, json_pack("{s:o}", "sessions", list));
+    sessions_list(leader, exchange);
 }
 
 static void get_model(struct http_exchange *exchange, const char *id, const json_t *json, struct blob *model)
@@ -60,13 +42,20 @@ static void get_model(struct http_exchange *exchange, const char *id, const json
         http_respond(exchange, 200, "application/octet-stream", blob_ref(model));
 }
 
+/* "my-run/model" is "my-run" and true. NULL: out of memory. */
+static char *split_suffix(const char *rest, const char *suffix, bool *found)
+{
+    size_t length = strlen(rest), n = strlen(suffix);
+
+    *found = length > n && strcmp(rest + length - n, suffix) == 0;
+    return strndup(rest, *found ? length - n : length);
+}
+
 static void get_session(struct leader *leader, struct http_exchange *exchange, const struct http_request *request,
                         const char *rest)
 {
-    static const char model_suffix[] = "/model";
-    size_t length = strlen(rest), suffix = sizeof model_suffix - 1;
-    bool wants_model = length > suffix && strcmp(rest + length - suffix, model_suffix) == 0;
-    char *id = strndup(rest, wants_model ? length - suffix : length);
+    bool wants_model;
+    char *id = split_suffix(rest, "/model", &wants_model);
     struct blob *model = NULL;
     json_t *json = id ? sessions_find(leader, id, &model) : NULL;
 
@@ -82,23 +71,36 @@ static void get_session(struct leader *leader, struct http_exchange *exchange, c
     free(id);
 }
 
+static void stop_session(struct leader *leader, struct http_exchange *exchange, const char *id)
+{
+    struct blob *model;
+    json_t *json = sessions_find(leader, id, &model);
+    bool known = json != NULL;
+
+    json_decref(json);
+    if (leader->session && strcmp(session_id(leader->session), id) == 0) {
+        http_respond_message(exchange, 202, "Session %s stops after the running round", id);
+        session_stop_after_round(leader->session, "stopped by request");
+    } else if (known) {
+        http_respond_message(exchange, 409, "Session %s is over", id);
+    } else {
+        http_respond_message(exchange, 404, "There is no session %s", id);
+    }
+}
+
 static void delete_session(struct leader *leader, struct http_exchange *exchange, const struct http_request *request,
                            const char *rest)
 {
-    struct blob *model;
-    json_t *json = sessions_find(leader, rest, &model);
-    bool known = json != NULL;
+    bool wants_state;
+    char *id = split_suffix(rest, "/state", &wants_state);
 
-    (void)request;
-    json_decref(json);
-    if (leader->session && strcmp(session_id(leader->session), rest) == 0) {
-        http_respond_message(exchange, 202, "Session %s stops after the running round", rest);
-        session_stop_after_round(leader->session, "stopped by request");
-    } else if (known) {
-        http_respond_message(exchange, 409, "Session %s is over", rest);
-    } else {
-        http_respond_message(exchange, 404, "There is no session %s", rest);
-    }
+    if (!id)
+        http_respond_message(exchange, 500, "Out of memory");
+    else if (wants_state)
+        sessions_drop(leader, exchange, id, request->body);
+    else
+        stop_session(leader, exchange, id);
+    free(id);
 }
 
 /* ---- the leader ---- */
@@ -111,22 +113,48 @@ static void list_clients(struct leader *leader, struct http_exchange *exchange, 
     http_respond_json(exchange, 200, roster_json(leader->roster));
 }
 
+/* Whole seconds since 1970 as JSON; null: never. */
+static json_t *time_or_null(double seconds)
+{
+    return seconds > 0 ? json_integer((json_int_t)seconds) : json_null();
+}
+
+static json_t *state_json(const struct state_health *health)
+{
+    return json_pack("{s:b, s:b, s:o, s:s, s:I, s:o}", "durable", health->durable, "outage", health->outage,
+                     "outage_since", time_or_null(health->outage_since), "reason", health->reason, "backlog_bytes",
+                     (json_int_t)health->backlog_bytes, "last_commit_age_s",
+                     health->commit_age_s >= 0 ? json_real(health->commit_age_s) : json_null());
+}
+
+static json_t *checkpoints_json(const struct checkpoint_tally *tally)
+{
+    return json_pack("{s:I, s:I, s:I, s:f, s:f}", "written", (json_int_t)tally->written, "failed",
+                     (json_int_t)tally->failed, "last_round", (json_int_t)tally->round, "last_seconds", tally->seconds,
+                     "last_bytes", tally->bytes);
+}
+
 static void healthz(struct leader *leader, struct http_exchange *exchange, const struct http_request *request,
                     const char *rest)
 {
     bool connected = discovery_is_connected(leader->discovery);
+    struct state_health health;
 
     (void)request;
     (void)rest;
+    state_health(leader->state, &health);
     http_respond_json(exchange, 200,
-                      json_pack("{s:s, s:b, s:b, s:I, s:I}", "status", connected ? "ok" : "degraded", "broker",
-                                connected, "ready", leader->ready, "clients", (json_int_t)roster_size(leader->roster),
-                                "clients_active", (json_int_t)roster_num_active(leader->roster)));
+                      json_pack("{s:s, s:b, s:b, s:I, s:I, s:I, s:o, s:o}", "status",
+                                connected && !health.outage && !health.refused ? "ok" : "degraded", "broker", connected,
+                                "ready", leader->ready, "clients", (json_int_t)roster_size(leader->roster),
+                                "clients_active", (json_int_t)roster_num_active(leader->roster), "leader_term",
+                                (json_int_t)leader->term, "state", state_json(&health), "checkpoints",
+                                checkpoints_json(&leader->checkpoints)));
 }
 
 static void put_metric(FILE *out, const char *name, const char *type, const char *help, double value)
 {
-    fprintf(out, "# HELP flosim_%s %s\n# TYPE flosim_%s %s\nflosim_%s %.10g\n", name, help, name, type, name, value);
+    fprintf(out, "# HELP flosim_%s %s\n# TYPE flosim_%s %s\nflosim_%s %.17g\n", name, help, name, type, name, value);
 }
 
 static void put_session_metrics(FILE *out, const struct leader *leader)
@@ -149,6 +177,30 @@ static void put_session_metrics(FILE *out, const struct leader *leader)
     put_metric(out, "session_lost_rounds", "gauge", "Selections that gave no model.", (double)ledger->lost_rounds);
 }
 
+static void put_state_metrics(FILE *out, const struct leader *leader)
+{
+    const struct checkpoint_tally *tally = &leader->checkpoints;
+    struct state_health health;
+
+    state_health(leader->state, &health);
+    put_metric(out, "leader_term", "gauge", "The leader's term.", (double)leader->term);
+    put_metric(out, "state_durable", "gauge", "1 where the state outlives the leader.", health.durable);
+    put_metric(out, "state_outage", "gauge", "1 while the store cannot be written.", health.outage);
+    put_metric(out, "state_outage_since_seconds", "gauge", "When the outage began, since 1970; 0: there is none.",
+               health.outage_since);
+    put_metric(out, "state_outages_total", "counter", "Outages of the store.", (double)health.outages);
+    put_metric(out, "state_backlog_bytes", "gauge", "What the store lacks.", (double)health.backlog_bytes);
+    put_metric(out, "state_last_commit_age_seconds", "gauge",
+               "Since the last acknowledged commit; NaN: there was none.",
+               health.commit_age_s >= 0 ? health.commit_age_s : (double)NAN);
+    put_metric(out, "checkpoints_written_total", "counter", "Checkpoints written.", (double)tally->written);
+    put_metric(out, "checkpoints_failed_total", "counter", "Checkpoints that could not be written.",
+               (double)tally->failed);
+    put_metric(out, "checkpoint_last_round", "gauge", "Round of the last checkpoint.", (double)tally->round);
+    put_metric(out, "checkpoint_last_seconds", "gauge", "How long the last checkpoint took.", tally->seconds);
+    put_metric(out, "checkpoint_last_bytes", "gauge", "Size of the last checkpoint.", tally->bytes);
+}
+
 static void metrics(struct leader *leader, struct http_exchange *exchange, const struct http_request *request,
                     const char *rest)
 {
@@ -168,6 +220,7 @@ static void metrics(struct leader *leader, struct http_exchange *exchange, const
     put_metric(out, "clients_active", "gauge", "Clients in contact.", (double)roster_num_active(leader->roster));
     put_metric(out, "sessions_over", "gauge", "Sessions that REST still shows.", (double)leader->num_past);
     put_session_metrics(out, leader);
+    put_state_metrics(out, leader);
     put_metric(out, "loop_events_total", "counter", "Events and timers handled.", (double)lag.events);
     put_metric(out, "loop_lag_p99_ms", "gauge", "99th percentile of the event loop's lag.", lag.p99_ms);
     put_metric(out, "loop_lag_max_ms", "gauge", "Largest lag of the event loop.", lag.max_ms);

@@ -18,6 +18,13 @@
 
 struct session;
 
+/* Checkpoints of all sessions of a leader. Loop thread. */
+struct checkpoint_tally {
+    int64_t written, failed;
+    int64_t round; /* the last one written; 0: none */
+    double seconds, bytes;
+};
+
 struct session_env { /* all borrowed for the session's life */
     const struct leader_config *config;
     const struct leader_host *host; /* may be NULL */
@@ -26,6 +33,7 @@ struct session_env { /* all borrowed for the session's life */
     struct executor *executor;
     struct roster *roster;
     struct state *state;
+    struct checkpoint_tally *checkpoints; /* may be NULL */
     uint64_t leader_term;
     bool keeps_updates; /* the state outlives the leader: updates of a round under way are worth keeping there */
     /* The session has learnt, says `who`, that another leader has taken over; it is to be abandoned. Loop thread. NULL:

@@ -55,11 +55,22 @@ static void write_checkpoint(struct executor_task *task)
 
 /* ---- loop ---- */
 
+static void count(const struct checkpoint_task *self, double duration_s)
+{
+    struct checkpoint_tally *tally = self->session->env.checkpoints;
+
+    if (tally && self->error.status != OK)
+        tally->failed++;
+    else if (tally)
+        *tally = (struct checkpoint_tally){tally->written + 1, tally->failed, self->round, duration_s, self->bytes};
+}
+
 static void tell(const struct checkpoint_task *self)
 {
     struct session *session = self->session;
     double duration_s = session_seconds_since(session, self->began_ns);
 
+    count(self, duration_s);
     if (self->error.status == OK) {
         session_emit(session, "checkpoint",
                      json_pack("{s:I, s:f, s:f}", "round", (json_int_t)self->round, "duration_s", duration_s, "bytes",

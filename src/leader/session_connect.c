@@ -40,6 +40,9 @@ static void tell_begin(struct session *session)
 
 static void began(struct session *session)
 {
+    /* Somebody's registration may have ended the waiting before the next poll, which would be taken for a later wait.
+     */
+    loop_timer_cancel(session->env.loop, &session->wait_timer);
     session->phase = PHASE_RUNNING;
     session->status = SESSION_RUNNING;
     session->began_ns = session_now_ns(session);

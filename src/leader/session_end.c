@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "leader/session_internal.h"
+#include "report/run_page.h"
 
 /* The events tell of every update that was asked for, as the ledger counts it. */
 static void note_let_go(const struct session_job *job)
@@ -140,6 +141,50 @@ static json_t *lag_json(const struct session *session)
                      lag.p99_ms, "max_ms", lag.max_ms);
 }
 
+/* ---- report.html, where nobody else makes it: from the folder's files, after the last event ---- */
+
+struct page_task {
+    struct executor_task task;
+    struct session *session;
+    struct error error;
+};
+
+static void make_page(struct executor_task *task)
+{
+    struct page_task *self = CONTAINER_OF(task, struct page_task, task);
+
+    run_page_write(self->session->setup->report.dir, NULL, &self->error);
+}
+
+static void page_made(struct executor_task *task)
+{
+    struct page_task *self = CONTAINER_OF(task, struct page_task, task);
+    struct session *session = self->session;
+
+    if (self->error.status != OK)
+        log_write(session->env.log, LOG_WARN, "session", "no report.html: %s", self->error.message);
+    free(self);
+    session->over(session->over_context, session);
+}
+
+/* A simulator writes events after the session's end, and makes the report itself. */
+static void write_page(struct session *session)
+{
+    const struct session_setup *setup = session->setup;
+    bool wanted = setup->config.session_config.generate_plots && setup->report.dir && !session->abandoned &&
+                  !(session->env.host && session->env.host->origin_ns);
+    struct page_task *self = wanted ? calloc(1, sizeof *self) : NULL;
+
+    if (!self) {
+        session->over(session->over_context, session);
+        return;
+    }
+    self->session = session;
+    self->task.run = make_page;
+    self->task.done = page_made;
+    executor_submit(session->env.executor, &self->task);
+}
+
 static void finished(struct session *session)
 {
     const struct session_ledger *ledger = &session->ledger;
@@ -159,7 +204,7 @@ static void finished(struct session *session)
               session_status_text(session->status), session->reason, (long long)session->version,
               (long long)ledger->sent, (long long)ledger->merged, (long long)ledger->refused, (long long)ledger->failed,
               (long long)ledger->dropped, session_id(session));
-    session->over(session->over_context, session);
+    write_page(session);
 }
 
 static void folder_written(struct executor_task *task)

@@ -150,16 +150,18 @@ static int check_status(struct session *session, const json_t *status, const jso
 {
     const char *word = json_string_value(json_object_get(status, "status"));
     const char *reason = json_string_value(json_object_get(status, "reason"));
-    bool raised = session_num_rounds(session) > rounds_of(settings);
+    bool raised = session_num_rounds(session) > rounds_of(settings), ends;
 
     if (!word || !reason)
         return damaged(session, RECORD_STATUS, err);
-    if (strcmp(word, session_status_text(SESSION_FINISHED)) == 0 && !raised)
-        return FAIL(err, ERR_PRECONDITION,
-                    "session %s is finished (%s): to go on ask for more than %lld num_training_rounds",
-                    session_id(session), reason, (long long)rounds_of(settings));
-    if (strcmp(word, session_status_text(SESSION_RUNNING)) == 0 && !raised)
+    ends = strcmp(word, session_status_text(SESSION_FINISHED)) == 0 ||
+           strcmp(word, session_status_text(SESSION_RUNNING)) == 0;
+    if (ends && !raised) /* nothing is left to do but to say so */
         snprintf(session->last_reason, sizeof session->last_reason, "%s", reason);
+    if (strcmp(word, session_status_text(SESSION_FINISHED)) == 0 && !raised)
+        log_write(session->env.log, LOG_WARN, "session",
+                  "already finished (%s): to go on ask for more than %lld num_training_rounds session=%s", reason,
+                  (long long)rounds_of(settings), session_id(session));
     if (!*session->last_reason && session->version >= session_num_rounds(session))
         return FAIL(err, ERR_PRECONDITION, "session %s has done %lld rounds, and num_training_rounds is %lld",
                     session_id(session), (long long)session->version, (long long)session_num_rounds(session));

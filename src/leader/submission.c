@@ -102,6 +102,7 @@ static int make_session(struct submission *self, struct session_setup *setup)
         .executor = leader->executor,
         .roster = leader->roster,
         .state = leader->state,
+        .checkpoints = &leader->checkpoints,
         .keeps_updates = state_is_durable(leader->state),
         .leader_term = leader->term,
         .replaced = leader_hears_of_another,

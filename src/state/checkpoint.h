@@ -63,6 +63,10 @@ int checkpoint_find(const char *dir, const char *session_id, char **path, struct
 int checkpoint_list(const char *dir, int (*visit)(void *context, const char *session_id, const char *path),
                     void *context, struct error *err);
 
+/* Removes the session's checkpoints, the kept ones too, and says how many files that were; none, or no folder, is fine.
+ * Not while the session runs: the next file would come all the same. */
+int checkpoint_drop(const char *dir, const char *session_id, size_t *files, struct error *err);
+
 /* Take the folder for this leader: its term, at least `at_least` and higher than any that was taken there, is written
  * before it is returned. */
 int checkpoint_take_term(const char *dir, const char *cluster, uint64_t at_least, uint64_t *term, struct error *err);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "state/checkpoint.h"
 #include "state/checkpoint_folder.h"
 #include "util/crash_point.h"
 
@@ -131,6 +132,33 @@ int checkpoint_keep(const struct checkpoint_folder *folder, const char *session_
         if (goes)
             status = remove_kept(folder, session_id, kept.numbers[i], err);
     }
+    free(kept.numbers);
+    return status;
+}
+
+int checkpoint_drop(const char *dir, const char *session_id, size_t *files, struct error *err)
+{
+    struct checkpoint_folder folder = {.path = dir, .fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), .lock = -1};
+    struct rounds kept = {0};
+    char plain[CHECKPOINT_NAME_MAX];
+    int status;
+
+    *files = 0;
+    if (folder.fd < 0)
+        return errno == ENOENT ? OK : FAIL(err, ERR_IO, "cannot open folder %s: %s", dir, strerror(errno));
+    checkpoint_plain_name(plain, session_id);
+    status = list_kept(&folder, session_id, &kept, err);
+    for (size_t i = 0; status == OK && i < kept.n; i++) {
+        status = remove_kept(&folder, session_id, kept.numbers[i], err);
+        *files += status == OK;
+    }
+    if (status == OK && unlinkat(folder.fd, plain, 0) == 0)
+        ++*files;
+    else if (status == OK && errno != ENOENT)
+        status = FAIL(err, ERR_IO, "cannot remove %s/%s: %s", dir, plain, strerror(errno));
+    if (status == OK && *files && fsync(folder.fd) && errno != EINVAL)
+        status = FAIL(err, ERR_IO, "cannot sync folder %s: %s", dir, strerror(errno));
+    checkpoint_folder_close(&folder);
     free(kept.numbers);
     return status;
 }

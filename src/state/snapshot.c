@@ -1,4 +1,5 @@
 /* A session at one instant, and the list of sessions. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,12 +73,22 @@ int state_snapshot(struct state *state, const char *session_id, struct state_sna
 struct listed {
     char *id;
     double time;
+    bool in_memory, in_store;
 };
 
 struct listing {
     struct listed *sessions;
     size_t n;
+    bool of_store; /* what is listed now is the store's */
 };
+
+static void see(struct listed *listed, const struct listing *listing, double time)
+{
+    listed->in_memory |= !listing->of_store;
+    listed->in_store |= listing->of_store;
+    if (listed->time < time)
+        listed->time = time;
+}
 
 static int note(void *context, const char *id, double time)
 {
@@ -86,15 +97,15 @@ static int note(void *context, const char *id, double time)
 
     for (size_t i = 0; i < listing->n; i++)
         if (strcmp(listing->sessions[i].id, id) == 0) {
-            if (listing->sessions[i].time < time)
-                listing->sessions[i].time = time;
+            see(&listing->sessions[i], listing, time);
             return OK;
         }
     sessions = realloc(listing->sessions, (listing->n + 1) * sizeof *sessions);
     if (!sessions)
         return ERR_MEMORY;
     listing->sessions = sessions;
-    sessions[listing->n] = (struct listed){strdup(id), time};
+    sessions[listing->n] = (struct listed){.id = strdup(id)};
+    see(&sessions[listing->n], listing, time);
     return sessions[listing->n++].id ? OK : ERR_MEMORY;
 }
 
@@ -103,59 +114,72 @@ static int by_id(const void *a, const void *b)
     return strcmp(((const struct listed *)a)->id, ((const struct listed *)b)->id);
 }
 
-/* What of a session is small is read; the weights are not. */
-static void read_text(struct state *state, struct backend *backend, const char *id, const char *key, char *text,
-                      size_t size)
+/* A value of `status` or `round`; NULL where there is none, or it is no JSON. */
+static json_t *read_json(struct state *state, const char *id, const char *key)
 {
-    pthread_mutex_t *lock = backend == state->memory ? &state->mutex : &state->io;
     struct blob *value = NULL;
+    json_t *json = NULL;
 
-    *text = '\0';
-    pthread_mutex_lock(lock);
-    if (backend->ops->get(backend->priv, STORE_TRAINING_SESSION, id, key, &value, NULL) == OK &&
-        blob_size(value) < size) {
-        memcpy(text, blob_bytes(value), blob_size(value));
-        text[blob_size(value)] = '\0';
-    }
-    pthread_mutex_unlock(lock);
+    if (state_read(state, STORE_TRAINING_SESSION, id, key, &value, NULL) == OK)
+        json = json_loadb(blob_bytes(value), blob_size(value), JSON_DECODE_ANY, NULL);
     blob_unref(value);
+    return json;
 }
 
-static void read_round(const char *text, struct state_session *session)
+static void copy_status(char *out, size_t size, const json_t *json)
 {
-    json_t *round = json_loads(text, 0, NULL);
+    const char *text = json_string_value(json_object_get(json, "status"));
 
-    session->round = json_integer_value(json_object_get(round, "round"));
-    session->leader_term = (uint64_t)json_integer_value(json_object_get(round, "leader_term"));
-    json_decref(round);
+    snprintf(out, size, "%s", text ? text : "");
 }
 
-/* Status is stored as JSON, a string, or as the bare word. */
-static const char *unquoted(char *text)
+static size_t sum_bytes(struct backend *backend, const char *id)
 {
-    size_t length = strlen(text);
+    size_t bytes = 0;
 
-    if (length < 2 || text[0] != '"' || text[length - 1] != '"')
-        return text;
-    text[length - 1] = '\0';
-    return text + 1;
+    for (int store = STORE_TRAINING_SESSION; store < NUM_STORES; store++) {
+        size_t more = 0;
+
+        if (backend->ops->bytes(backend->priv, (enum store_name)store, id, &more, NULL) == OK)
+            bytes += more;
+    }
+    return bytes;
+}
+
+static size_t bytes_of(struct state *state, bool in_memory, const char *id)
+{
+    size_t bytes = 0;
+
+    if (in_memory) {
+        pthread_mutex_lock(&state->mutex);
+        bytes = sum_bytes(state->memory, id);
+        pthread_mutex_unlock(&state->mutex);
+    } else if (store_lock(state, NULL) == OK) {
+        bytes = sum_bytes(state->backend, id);
+        store_unlock(state);
+    }
+    return bytes;
 }
 
 static int show(struct state *state, const struct listed *listed,
                 int (*visit)(void *context, const struct state_session *session), void *context)
 {
-    struct state_session session = {.id = listed->id, .time = listed->time};
-    char status[64], round[256];
-    struct backend *backend = state->memory;
-    size_t n = 0;
+    char status[32];
+    json_t *status_json = read_json(state, listed->id, "status"), *round = read_json(state, listed->id, "round");
+    struct state_session session = {
+        .id = listed->id,
+        .status = status,
+        .round = json_integer_value(json_object_get(round, "round")),
+        .leader_term = (uint64_t)json_integer_value(json_object_get(round, "leader_term")),
+        .bytes = bytes_of(state, listed->in_memory, listed->id),
+        .time = listed->time,
+        .in_memory = listed->in_memory,
+        .in_store = listed->in_store,
+    };
 
-    state_len(state, STORE_TRAINING_SESSION, listed->id, &n, NULL);
-    if (n == 0)
-        backend = state->backend ? state->backend : state->memory;
-    read_text(state, backend, listed->id, "status", status, sizeof status);
-    read_text(state, backend, listed->id, "round", round, sizeof round);
-    session.status = unquoted(status);
-    read_round(round, &session);
+    copy_status(status, sizeof status, status_json);
+    json_decref(status_json);
+    json_decref(round);
     return visit(context, &session);
 }
 
@@ -165,6 +189,7 @@ static int list_of_store(struct state *state, struct listing *listing, struct er
 
     if (status != OK)
         return status;
+    listing->of_store = true;
     status = state->backend->ops->sessions(state->backend->priv, note, listing, err);
     if (status == ERR_UNAVAILABLE) {
         status = store_reconnect(state, err);
@@ -191,7 +216,7 @@ int state_sessions(struct state *state, int (*visit)(void *context, const struct
                    struct error *err)
 {
     struct listing listing = {0};
-    int status = list(state, &listing, err);
+    int asked = list(state, &listing, err), status = asked == ERR_MEMORY ? asked : OK;
 
     if (status == OK && listing.n)
         qsort(listing.sessions, listing.n, sizeof *listing.sessions, by_id);
@@ -200,5 +225,5 @@ int state_sessions(struct state *state, int (*visit)(void *context, const struct
     for (size_t i = 0; i < listing.n; i++)
         free(listing.sessions[i].id);
     free(listing.sessions);
-    return status;
+    return status == OK ? asked : status;
 }

@@ -205,6 +205,23 @@ int state_get(struct state *state, enum store_name store, const char *id, const 
     return status;
 }
 
+int state_read(struct state *state, enum store_name store, const char *id, const char *key, struct blob **out,
+               struct error *err)
+{
+    size_t n = 0;
+    int status = state_len(state, store, id, &n, err);
+
+    *out = NULL;
+    if (status != OK || n > 0 || !state->backend)
+        return status == OK ? state_get(state, store, id, key, out, err) : status;
+    status = store_lock(state, err);
+    if (status != OK)
+        return status;
+    status = state->backend->ops->get(state->backend->priv, store, id, key, out, err);
+    store_unlock(state);
+    return status;
+}
+
 static int collect(void *context, const char *key, struct blob *value)
 {
     return table_put(context, key, value);
@@ -269,6 +286,8 @@ void state_commit(struct state *state, struct state_batch *batch, struct state_t
     pthread_mutex_lock(&state->mutex);
     status = state->memory->ops->putall(state->memory->priv, batch, NULL);
     state->commits++;
+    if (status == OK && !state->backend)
+        state->acknowledged_ns = clock_now_ns(&clock_system);
     if (status == OK && state->replaced)
         status = ERR_PRECONDITION;
     if (status == OK && state->backend && !state->refused) {
@@ -292,7 +311,7 @@ int state_preview(struct state *state, const struct state_batch *batch, struct e
     return put_in_memory(state, batch, err);
 }
 
-int state_drop(struct state *state, const char *session_id, struct error *err)
+int state_drop(struct state *state, const char *session_id, struct state_ticket *ticket, struct error *err)
 {
     struct state_batch *batch = state_batch_new();
     int status = batch ? OK : FAIL(err, ERR_MEMORY, "no memory to drop a session");
@@ -300,7 +319,7 @@ int state_drop(struct state *state, const char *session_id, struct error *err)
     for (int store = STORE_TRAINING_SESSION; status == OK && store < NUM_STORES; store++)
         status = state_batch_clear(batch, (enum store_name)store, session_id, err);
     if (status == OK)
-        state_commit(state, batch, NULL);
+        state_commit(state, batch, ticket);
     else
         state_batch_free(batch);
     return status;
@@ -386,6 +405,11 @@ int state_load(struct state *state, const char *session_id, struct error *err)
     return status;
 }
 
+static double age_s(uint64_t then_ns)
+{
+    return then_ns ? 1e-9 * (double)(clock_now_ns(&clock_system) - then_ns) : -1;
+}
+
 void state_health(struct state *state, struct state_health *out)
 {
     pthread_mutex_lock(&state->mutex);
@@ -393,6 +417,8 @@ void state_health(struct state *state, struct state_health *out)
                                  .outage = state->outage,
                                  .replaced = state->replaced,
                                  .refused = state->refused,
+                                 .outage_since = state->outage ? state->outage_since : 0,
+                                 .commit_age_s = age_s(state->acknowledged_ns),
                                  .backlog_bytes = state_batch_bytes(state->pending) + state->inflight_bytes,
                                  .commits = state->commits,
                                  .transactions = state->transactions,

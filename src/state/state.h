@@ -75,18 +75,26 @@ int state_preview(struct state *state, const struct state_batch *batch, struct e
  * ERR_UNAVAILABLE at once. A connection that has died unnoticed is made once anew. */
 int state_load(struct state *state, const char *session_id, struct error *err);
 
-/* Forgets a session, in memory and in the store (with the next transaction). */
-int state_drop(struct state *state, const char *session_id, struct error *err);
+/* Like state_get; where memory has nothing of this id, the durable store is asked. Blocks. */
+int state_read(struct state *state, enum store_name store, const char *id, const char *key, struct blob **out,
+               struct error *err);
+
+/* Forgets a session, in memory and in the store (with the next transaction; `ticket` as of state_commit). On an error
+ * nothing is dropped, and the ticket is not used. */
+int state_drop(struct state *state, const char *session_id, struct state_ticket *ticket, struct error *err);
 
 struct state_session {
     const char *id;
     const char *status;   /* of `status`: running, finished, failed, stopped; "" where it has none */
     int64_t round;        /* finished rounds */
     uint64_t leader_term; /* who wrote them */
+    size_t bytes;         /* of keys and values */
     double time;          /* of the last write, seconds since 1970; 0: unknown */
+    bool in_memory, in_store;
 };
 
-/* Every session in memory and in the store, by id. Blocks as state_load does. */
+/* Every session in memory and in the store, by id; `visit` may call the state. A store that does not answer is an error
+ * (ERR_UNAVAILABLE) after those in memory were visited. Blocks as state_load does. */
 int state_sessions(struct state *state, int (*visit)(void *context, const struct state_session *session), void *context,
                    struct error *err);
 
@@ -109,6 +117,8 @@ struct state_health {
     bool durable, outage, replaced;
     bool refused;                  /* the store refuses what is written to it: nothing is written any more */
     char reason[STATE_REASON_MAX]; /* of the outage or the refusal; "" */
+    double outage_since;           /* seconds since 1970; 0: there is none */
+    double commit_age_s;           /* since the last acknowledged commit; negative: there was none */
     size_t backlog_bytes;          /* what the store lacks */
     uint64_t commits, transactions, outages;
 };

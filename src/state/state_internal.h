@@ -26,6 +26,8 @@ struct state {
     uint64_t term, commits, transactions, outages;
     size_t inflight_bytes;
     struct timespec close_by;
+    double outage_since;      /* seconds since 1970 */
+    uint64_t acknowledged_ns; /* by the store, or by memory where that is all; 0: nothing was */
 
     pthread_mutex_t io;      /* who speaks with the backend; never taken while holding `mutex` */
     struct backend *backend; /* NULL: memory alone; set before the writer starts */

@@ -43,8 +43,9 @@ struct store_options { /* borrowed until open returns, except `probes` */
     const char *username, *password; /* may be NULL */
     int64_t db;
     int timeout_ms;        /* without progress; 0: 5,000 */
+    int connect_ms;        /* how long `open` goes on trying where nobody answers; 0: one attempt */
     int loading_ms;        /* how long `open` waits for a store that still reads its data; 0: 60,000 */
-    const struct log *log; /* may be NULL; tells of that waiting */
+    const struct log *log; /* may be NULL; tells of such waiting */
     size_t chunk_bytes;    /* a larger value is split; 0: 64 MiB */
     struct probes *probes; /* may be NULL: state.committing is met when half of a batch is sent */
 };
@@ -67,6 +68,8 @@ struct store_ops {
     int (*get)(void *priv, enum store_name store, const char *id, const char *key, struct blob **out,
                struct error *err); /* ERR_NOT_FOUND */
     int (*len)(void *priv, enum store_name store, const char *id, size_t *out, struct error *err);
+    /* Of keys and values, without reading the values. */
+    int (*bytes)(void *priv, enum store_name store, const char *id, size_t *out, struct error *err);
     /* Keys in ascending order; `visit` must not call the store. */
     int (*each)(void *priv, enum store_name store, const char *id, store_visit visit, void *context, struct error *err);
 

@@ -64,6 +64,7 @@ static void outage_begins(struct state *state, struct state_batch **inflight, st
     *inflight = NULL;
     state->inflight_bytes = 0;
     state->outage = true;
+    state->outage_since = clock_wall_s(&clock_system);
     state->outages++;
     snprintf(state->reason, sizeof state->reason, "%s", reason);
     more = take_tickets(state);
@@ -165,6 +166,7 @@ static int try_again(struct state *state, bool *everything, size_t *bytes, struc
     if (status == OK) {
         state->outage = false;
         state->transactions++;
+        state->acknowledged_ns = clock_now_ns(&clock_system);
         state_batch_free(batch);
     } else if (batch) {
         if (state->pending && state_batch_merge(batch, state->pending, NULL) == OK)
@@ -330,6 +332,7 @@ static void sent(struct state *state)
 {
     pthread_mutex_lock(&state->mutex);
     state->transactions++;
+    state->acknowledged_ns = clock_now_ns(&clock_system);
     state->inflight_bytes = 0;
     pthread_mutex_unlock(&state->mutex);
 }

@@ -26,13 +26,13 @@ double stopwatch_compute_s(const struct stopwatch *watch)
     return stopwatch_is_modelled(watch) ? watch->compute_s : stopwatch_measured_s(watch);
 }
 
-double stopwatch_duration_s(const struct stopwatch *watch, size_t bytes_down, size_t bytes_up)
+double stopwatch_duration_s(const struct stopwatch *watch, int64_t round, size_t bytes_down, size_t bytes_up)
 {
     double compute_s = stopwatch_compute_s(watch);
 
     if (!watch->host->transfer_seconds)
         return compute_s;
-    return compute_s + watch->host->transfer_seconds(watch->host->context, bytes_down, bytes_up);
+    return compute_s + watch->host->transfer_seconds(watch->host->context, round, bytes_down, bytes_up);
 }
 
 bool stopwatch_limit_reached(const struct stopwatch *watch, const struct work_limit *limit, int64_t mini_batches)

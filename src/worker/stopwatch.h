@@ -27,7 +27,7 @@ double stopwatch_measured_s(const struct stopwatch *watch);
 double stopwatch_compute_s(const struct stopwatch *watch); /* modelled, else measured */
 
 /* What peers are told: computing and, where it is modelled, the link's time for the bytes. */
-double stopwatch_duration_s(const struct stopwatch *watch, size_t bytes_down, size_t bytes_up);
+double stopwatch_duration_s(const struct stopwatch *watch, int64_t round, size_t bytes_down, size_t bytes_up);
 
 /* Has the limit been reached after so many mini-batches? A timeout of 0 is none. */
 bool stopwatch_limit_reached(const struct stopwatch *watch, const struct work_limit *limit, int64_t mini_batches);

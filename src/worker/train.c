@@ -296,7 +296,8 @@ int trainer_train(struct trainer *trainer, const struct train_request *request, 
     status = compute(&t, trainer, out, err);
     if (!status) {
         measured_s = stopwatch_measured_s(&t.work.watch);
-        duration_s = stopwatch_duration_s(&t.work.watch, request->weights.size, blob_size(out->weights));
+        duration_s =
+            stopwatch_duration_s(&t.work.watch, request->round_idx, request->weights.size, blob_size(out->weights));
     }
     steps_fini(&t.steps);
     free(t.order);

@@ -53,7 +53,7 @@ int trainer_validate(struct trainer *trainer, const struct validation_request *r
         return status;
     status = compute(&work, trainer, request, bytes, &result, err);
     if (!status)
-        duration_s = stopwatch_duration_s(&work.watch, request->weights.size, 0);
+        duration_s = stopwatch_duration_s(&work.watch, request->round_idx, request->weights.size, 0);
     work_end(&work);
     if (!status)
         status = work_idle(&work, duration_s, err);

@@ -29,10 +29,11 @@ struct worker_host {
     bool (*acquire_slot)(void *context, bool (*stop)(void *stop_context), void *stop_context);
     void (*release_slot)(void *context);
 
-    /* Modelled time: seconds that this client's device would take for so many FLOPs, and for so many bytes down and up.
-     * NULL: time is measured. `idle_to_modelled`: sleep (outside the slot) until the modelled duration has passed. */
+    /* Modelled time: seconds that this client's device would take for so many FLOPs, and for so many bytes down and up
+     * (of this round: a link may be faster in one than in another). NULL: time is measured. `idle_to_modelled`: sleep
+     * (outside the slot) until the modelled duration has passed. */
     double (*compute_seconds)(void *context, double flops);
-    double (*transfer_seconds)(void *context, size_t bytes_down, size_t bytes_up);
+    double (*transfer_seconds)(void *context, int64_t round, size_t bytes_down, size_t bytes_up);
     bool idle_to_modelled;
     void *context;
 

@@ -168,7 +168,7 @@ static int benchmark(struct client_link *base, const struct bench_request *reque
     (void)timeout_s;
     link->client->benchmarks++;
     assert(edge_encode_bench_response(&response, &body, NULL) == OK);
-    return start(link, body, NULL, 0, done, context, false);
+    return start(link, body, NULL, link->client->bench_delay_ns, done, context, false);
 }
 
 /* The "training": every weight moves by an amount that depends on client and round. */

@@ -24,9 +24,10 @@ struct memory_client {
     char id[64], endpoint[64];
     enum behaviour behaviour;
     int64_t num_samples;
-    int64_t num_held_back; /* of them */
-    uint64_t delay_ns;     /* before it answers a training */
-    float bench_s;         /* what its benchmark takes; 0: 0.5 */
+    int64_t num_held_back;   /* of them */
+    uint64_t delay_ns;       /* before it answers a training */
+    float bench_s;           /* what its benchmark takes; 0: 0.5 */
+    uint64_t bench_delay_ns; /* until a benchmark is answered */
     /* What it was asked for. */
     int echoes, files, benchmarks, trainings, validations, aborts, refusals, last_round;
     char last_refusal[128];

@@ -314,6 +314,35 @@ def expect_checkpoint(stage, session_id, at_least):
     return manifest["round"]
 
 
+def metrics(stage):
+    lines = stage.ask("GET", "/metrics")[1].decode().splitlines()
+    for line in lines:
+        assert line.startswith(("# HELP flosim_", "# TYPE flosim_")) or len(line.split()) == 2, line
+    return {line.split()[0]: float(line.split()[1]) for line in lines if line[0] != "#"}
+
+
+def health_of_state_and_checkpoints(stage):
+    before = metrics(stage)
+    expect((before["flosim_checkpoints_written_total"], before["flosim_checkpoint_last_bytes"]), (0, 0))
+    config = session()
+    config["session_config"]["checkpoint_interval"] = 1
+    expect(stage.message("POST", "/execute_command", body(config, session_id="kept"))[0], 200)
+    found, health = metrics(stage), stage.get("/healthz")
+    term = json.loads(retained_advert(stage))["leader_term"]
+    size = os.path.getsize(stage.path("checkpoints", "checkpoint_kept.tar"))
+    expect((found["flosim_leader_term"], health["leader_term"]), (term, term), "term")
+    state = health["state"]
+    expect((state["durable"], state["outage"], state["outage_since"], state["backlog_bytes"]), (False, False, None, 0))
+    assert 0 <= state["last_commit_age_s"] < DEADLINE_S, state
+    expect((found["flosim_state_durable"], found["flosim_state_outage"], found["flosim_state_backlog_bytes"]), (0, 0, 0))
+    assert 0 <= found["flosim_state_last_commit_age_seconds"] < DEADLINE_S, found
+    kept = health["checkpoints"]
+    expect((kept["failed"], kept["last_round"], kept["last_bytes"]), (0, 2, size), "checkpoints")
+    assert kept["written"] >= 2 and 0 < kept["last_seconds"] < DEADLINE_S, kept
+    expect((found["flosim_checkpoints_written_total"], found["flosim_checkpoint_last_round"], found["flosim_checkpoint_last_bytes"]),
+           (kept["written"], 2, size), "checkpoints")
+
+
 def stopped_session(stage):
     status, text = stage.ask("POST", "/v1/sessions", body(session_with_checkpoints(rounds=500), session_id="long"))
     expect((status, json.loads(text)), (202, {"session_id": "long"}))
@@ -325,7 +354,7 @@ def stopped_session(stage):
     one = stage.get("/v1/sessions/long")
     check_folder(stage, "long", one["round"])
     expect(expect_checkpoint(stage, "long", 1), one["round"], "the checkpoint of a session that was stopped")
-    expect([s["session_id"] for s in stage.get("/v1/sessions")["sessions"]], ["long", "own", "again", "first"])
+    expect([s["session_id"] for s in stage.get("/v1/sessions")["sessions"]], ["long", "own", "kept", "again", "first"])
 
 
 def worker_killed_in_a_round(stage, worker):
@@ -440,6 +469,7 @@ def run(stage):
     wait_for("two workers", lambda: stage.active() == 2)
     blocking_session(stage)
     same_seed_same_model(stage)
+    health_of_state_and_checkpoints(stage)
     plug_ins(stage)
     stopped_session(stage)
     worker_killed_in_a_round(stage, workers[0])

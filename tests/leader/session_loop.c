@@ -634,6 +634,28 @@ static void waits_for_clients(void)
     world_fini(&world);
 }
 
+/* The waiting for clients has an end of its own: no later wait, here for the benchmarks, is cut short by what is left
+ * of it. */
+static void waits_for_benchmarks_after_clients(void)
+{
+    struct wish wish = plain;
+    struct world world;
+    struct late_advert late = {.world = &world};
+
+    wish.skip_benchmark = "false";
+    wish.more = "wait_for_clients: {min_clients: 4, max_wait_s: 30, poll_interval_s: 60ms}";
+    world_init(&world, 4);
+    for (size_t i = 0; i < 4; i++)
+        world.clients[i].bench_delay_ns = 300000000u;
+    loop_timer_init(&late.timer, advertise_late);
+    CHECK(loop_timer_set(world.loop, &late.timer, 20000000u, NULL) == OK);
+    begin(&world, &wish, NULL);
+    loop_run(world.loop);
+    CHECK(world.status == SESSION_FINISHED);
+    CHECK(world.clients[0].benchmarks == 1);
+    world_fini(&world);
+}
+
 static void stop_after_third(struct world *world, const char *event, const json_t *fields)
 {
     if (strcmp(event, "round") == 0 && json_integer_value(json_object_get(fields, "round")) == 3)
@@ -827,6 +849,7 @@ int main(void)
     benchmarks_who_lacks_a_figure();
     refuses_without_clients();
     waits_for_clients();
+    waits_for_benchmarks_after_clients();
     stops_after_the_running_round();
     breaking_off_balances_the_ledger();
     a_buffer_that_is_not_full_was_not_merged();

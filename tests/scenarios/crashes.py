@@ -48,8 +48,7 @@ class CrashRun(Run):
     def judge(self):
         """What is wrong with it, once it has ended; '' where everything is as it must be."""
         code = self.finish()
-        finished = f"is finished (all {self.rounds} rounds done)" in self.text
-        if code != 0 and not finished:  # finished: on record as such, and the leader died before it could tell the submitter
+        if code != 0:
             said = [line for line in self.text.splitlines() if "flosim:" in line or line.startswith("FAIL")]
             return f"exit code {code}: {' / '.join(said)[-400:]}"
         found = [int(r["round"]) for r in csv.DictReader(io.StringIO(self.file("rounds.csv").decode()))]
@@ -66,7 +65,7 @@ class CrashRun(Run):
         return ""
 
     def recoveries(self):
-        return len(self.events("leader-recovered"))
+        return len(self.events("leader-restored"))
 
 
 def undisturbed(strategy, store="redis"):
@@ -76,8 +75,9 @@ def undisturbed(strategy, store="redis"):
             with CrashRun(strategy, store, counts=counts.name) as run:
                 run.read_until("registered in")
                 began = time.monotonic()
-                run.expect_exit(0)
+                run.read_until("the session is over")
                 seconds = time.monotonic() - began
+                run.expect_exit(0)
                 met = {name: int(times) for name, times in (line.split() for line in counts.read().splitlines())}
                 _undisturbed[strategy, store] = {"model": run.file("model.safetensors"), "met": met, "seconds": seconds}
     return _undisturbed[strategy, store]
@@ -85,7 +85,6 @@ def undisturbed(strategy, store="redis"):
 
 def crash_at(strategy, store, at):
     """(what is wrong or '', did the leader die)."""
-    undisturbed(strategy)
     with CrashRun(strategy, store, at) as run:
         wrong = run.judge()
         died = wrong != "" or run.recoveries() > 0
@@ -96,7 +95,6 @@ def crash_at(strategy, store, at):
 
 def crash_after(strategy, store, seconds):
     """SIGKILL so long after the session began; (what is wrong or '', was there a leader to kill)."""
-    undisturbed(strategy)
     with CrashRun(strategy, store) as run:
         run.read_until("registered in")
         leader = run.pid_of("leader")

@@ -5,23 +5,23 @@ on: a sample in `make check`; with FLOSIM_CRASH_FULL=1 every single one, or of F
 import os
 from concurrent.futures import ThreadPoolExecutor
 
-from crashes import STORES, STRATEGIES, crash_at, undisturbed
+from crashes import STORES, STRATEGIES, SYNCHRONOUS, crash_at, undisturbed
 from harness import main, require
 from random_kills import tally_of
 
 FULL = os.environ.get("FLOSIM_CRASH_FULL", "")
 # (strategy, store): (writes in the sample, named points in the sample)
 SAMPLE = {
-    ("fedavg", "redis"): (5, ["state.before-commit", "state.committing", "state.committed"]),
-    ("fedavg", "file"): (8, ["checkpoint.begin", "checkpoint.half", "checkpoint.before-rename", "checkpoint.done"]),
-    ("reliable_fedavg", "redis"): (3, ["state.committed"]),
-    ("reliable_fedavg", "file"): (1, []),
-    ("fedasync", "redis"): (1, []),
-    ("fedasync", "file"): (1, ["checkpoint.half"]),
-    ("fedat", "redis"): (1, ["state.committing"]),
-    ("fedat", "file"): (1, []),
-    ("fedbuff", "redis"): (1, ["state.committed"]),
-    ("fedbuff", "file"): (1, []),
+    ("fedavg", "redis"): (2, ["state.committing#3"]),
+    ("fedavg", "file"): (2, ["checkpoint.half#3"]),
+    ("reliable_fedavg", "redis"): (0, ["leader.aggregation#2"]),
+    ("reliable_fedavg", "file"): (0, []),
+    ("fedasync", "redis"): (0, []),
+    ("fedasync", "file"): (0, ["checkpoint.half#3"]),
+    ("fedat", "redis"): (0, ["state.committing#4"]),
+    ("fedat", "file"): (0, []),
+    ("fedbuff", "redis"): (0, ["state.committed#3"]),
+    ("fedbuff", "file"): (0, []),
 }
 
 
@@ -31,16 +31,19 @@ def evenly(n, total):
 
 
 def places(strategy, store):
-    met = undisturbed(strategy, store)["met"]
-    if FULL:
-        return [str(n) for n in range(1, met["write"] + 1)] + [
-            f"{name}#{n}" for name in met if name != "write" for n in range(1, met[name] + 1)]
     writes, names = SAMPLE[strategy, store]
-    return [str(n) for n in evenly(writes, met["write"])] + [f"{name}#{(met[name] + 1) // 2}" for name in names]
+    if not FULL and not writes:
+        return names
+    met = undisturbed(strategy, store)["met"]
+    if not FULL:
+        return [str(n) for n in evenly(writes, met["write"])] + names
+    return [str(n) for n in range(1, met["write"] + 1)] + [
+        f"{name}#{n}" for name in met if name != "write" for n in range(1, met[name] + 1)]
 
 
 def crashes_of(strategy, store):
-    undisturbed(strategy)  # before the threads ask for it
+    if strategy in SYNCHRONOUS:
+        undisturbed(strategy)  # before the threads ask for it
 
     def one(at):
         return at, *crash_at(strategy, store, at)
@@ -64,11 +67,11 @@ def test_of(strategy, store):
 
 
 def at_random_instants():
-    lines, bad = tally_of(10, 1)
+    lines, bad = tally_of(2, 1)
     print("\n".join(lines), flush=True)
     require(not bad, "\n".join(bad))
 
 
 wanted = set(FULL.split(",")) if FULL not in ("", "1") else set(STRATEGIES) | set(STORES)
-tests = [test_of(a, b) for a, b in SAMPLE if a in wanted and b in wanted]
+tests = [test_of(a, b) for a, b in SAMPLE if a in wanted and b in wanted and (FULL or any(SAMPLE[a, b]))]
 main(tests + ([at_random_instants] if not FULL else []))

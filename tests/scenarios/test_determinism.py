@@ -69,7 +69,7 @@ def restarted_while_beating():
     faults = ", ".join(f"{{round: {i}, do: restart, clients: 4}}" for i in range(1, 11))
     found = results(os.path.join(SRCDIR, "tests", "scenarios", "base.yaml"), "--clients", "12", "--set", f"faults=[{faults}]",
                     "--set", "session.server_training_config.num_training_rounds=11", "--set", "expect=[]",
-                    "--set", "heartbeat={interval: 100ms, misses: 20}")
+                    "--set", "session.session_config.backoff_after=0", "--set", "heartbeat={interval: 100ms, misses: 20}")
     for row in found[1][:10]:
         require(row[1:5] == ["12", "8", "0", "4"], f"not four updates lost, and only these: {row}")
 

@@ -81,6 +81,37 @@ def interrupted(signo):
             require("tmp" not in files, "the roles' folders are still there")
 
 
+LINK = ["--set", "links=shaped", "--set", "fleet=[{group: far, share: 1, latency: 1ms}]"]
+
+
+def link_killed():
+    for run, everybody in started(*LINK):
+        with run:
+            os.kill(run.pid_of("link"), signal.SIGKILL)
+            run.expect_exit(3)
+            require("the link ended by itself (killed by SIGKILL)" in run.text, run.text)
+            run.expect_nobody_left(everybody)
+
+
+def supervisor_killed_with_a_link():
+    for run, everybody in started(*LINK):
+        with run:
+            require("link" in everybody.values(), everybody)
+            run.process.kill()
+            run.process.wait()
+            run.expect_nobody_left(everybody)
+
+
+def interrupted_in_a_partition():
+    """Nobody can be reached, and all leave in peace."""
+    for run, everybody in started("--set", "faults=[{at: 0s, do: partition, clients: 2}]"):
+        with run:
+            interrupt(run.process.pid)
+            run.expect_exit(130)
+            require("had to be killed" not in run.text, run.text)
+            run.expect_nobody_left(everybody)
+
+
 def interrupted_by_ctrl_c():
     interrupted(signal.SIGINT)
 
@@ -112,5 +143,5 @@ def interrupted_while_a_fault_holds_the_round():
 
 if os.geteuid() == 0 and os.stat(os.path.dirname(BASE)).st_mode & 0o005:
     users.append(NOBODY)
-main([supervisor_killed, supervisor_killed_with_redis, broker_killed, leader_killed, client_killed, interrupted_by_ctrl_c, interrupted_by_sigterm,
+main([supervisor_killed, supervisor_killed_with_redis, link_killed, supervisor_killed_with_a_link, interrupted_in_a_partition, broker_killed, leader_killed, client_killed, interrupted_by_ctrl_c, interrupted_by_sigterm,
       hung_up_again_and_again, interrupted_while_a_fault_holds_the_round])

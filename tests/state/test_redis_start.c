@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -191,5 +192,38 @@ Test(redis_start, still_loading, .timeout = 120)
     stage.options.store.loading_ms = 60000;
     redis_stage_expect(&stage, "s", "kept");
     cr_assert(redis_stage_logged(&stage, "still loads its data; waiting"));
+    redis_stage_strike(&stage);
+}
+
+static void *begin_elsewhere(void *context)
+{
+    struct redis_stage *stage = context;
+    uint64_t term;
+
+    cr_assert_eq(state_open(&stage->state, &stage->options, NULL), OK);
+    cr_assert_eq(state_take_term(stage->state, 1, &term, NULL), OK);
+    return NULL;
+}
+
+/* Who takes another leader's place waits for its Redis, but not for ever. */
+Test(redis_start, comes_up_later_than_the_leader, .timeout = 120)
+{
+    struct redis_stage stage;
+    pthread_t thread;
+
+    redis_stage_set(&stage);
+    redis_stage_open(&stage);
+    cr_assert(redis_stage_commit(&stage, "s", "kept"));
+    redis_stage_close(&stage);
+    redis_fixture_kill(&stage.redis);
+    stage.options.store.connect_ms = 1;
+    expect_refusal(&stage, false, "Connection refused");
+    stage.options.store.connect_ms = 60000;
+    cr_assert_eq(pthread_create(&thread, NULL, begin_elsewhere, &stage), 0);
+    while (!redis_stage_logged(&stage, "waiting for it for at most 60 s"))
+        sched_yield();
+    redis_fixture_restart(&stage.redis);
+    pthread_join(thread, NULL);
+    redis_stage_expect(&stage, "s", "kept");
     redis_stage_strike(&stage);
 }

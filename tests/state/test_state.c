@@ -91,7 +91,9 @@ static void commit_session(struct state *state, const char *round)
 {
     struct state_batch *batch = state_batch_new();
 
-    cr_assert_eq(state_batch_put_text(batch, STORE_TRAINING_SESSION, "s", "status", "running", NULL), OK);
+    cr_assert_eq(state_batch_put_text(batch, STORE_TRAINING_SESSION, "s", "status",
+                                      "{\"status\":\"running\",\"reason\":\"\"}", NULL),
+                 OK);
     cr_assert_eq(state_batch_put_text(batch, STORE_TRAINING_SESSION, "s", "round", round, NULL), OK);
     cr_assert_eq(state_batch_put_text(batch, STORE_TRAINING_STATE, "s", "client.a", "{}", NULL), OK);
     state_commit(state, batch, NULL);
@@ -106,7 +108,7 @@ Test(state, lists_and_drops_sessions)
     cr_assert_eq(state_sessions(state, see_session, &seen, NULL), OK);
     cr_assert_eq(seen, 1);
     cr_assert_eq(state_load(state, "s", NULL), OK);
-    cr_assert_eq(state_drop(state, "s", NULL), OK);
+    cr_assert_eq(state_drop(state, "s", NULL, NULL), OK);
     cr_assert_eq(state_sessions(state, see_session, &seen, NULL), OK);
     cr_assert_eq(seen, 1);
     cr_assert_eq(state_load(state, "s", NULL), ERR_NOT_FOUND);

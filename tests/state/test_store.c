@@ -67,6 +67,14 @@ static size_t length(struct backend *backend)
     return n;
 }
 
+static size_t bytes(struct backend *backend)
+{
+    size_t n = 99999;
+
+    cr_assert_eq(backend->ops->bytes(backend->priv, STORE_TRAINING_STATE, "test", &n, NULL), OK);
+    return n;
+}
+
 Test(store, registry_finds_every_row_by_name)
 {
     for (size_t i = 0; store_kinds[i]; i++)
@@ -84,6 +92,7 @@ Test(store, gets_what_was_put_and_replaces)
         expect_text(backend, "round", "2");
         expect_text(backend, "clients.a.loss", "0.5");
         cr_assert_eq(length(backend), 2);
+        cr_assert_eq(bytes(backend), sizeof "round" + sizeof "clients.a.loss" - 2 + 1 + 3);
         close_kind(backend);
     }
 }

@@ -246,8 +246,9 @@ static double nominal_device(void *context, double flops)
     return flops / *(const double *)context;
 }
 
-static double slow_link(void *context, size_t down, size_t up)
+static double slow_link(void *context, int64_t round, size_t down, size_t up)
 {
+    (void)round;
     (void)context;
     return (double)(down + up) * 1e-3;
 }

@@ -93,6 +93,17 @@ static int len(void *priv, enum store_name name, const char *id, size_t *out, st
     return OK;
 }
 
+static int bytes(void *priv, enum store_name name, const char *id, size_t *out, struct error *err)
+{
+    const struct memory_store *store = find(priv, name, id);
+
+    (void)err;
+    *out = 0;
+    for (size_t i = 0; store && i < store->table.n; i++)
+        *out += strlen(store->table.entries[i].key) + blob_size(store->table.entries[i].value);
+    return OK;
+}
+
 static int each(void *priv, enum store_name name, const char *id, store_visit visit, void *context, struct error *err)
 {
     const struct memory_store *store = find(priv, name, id);
@@ -259,6 +270,7 @@ const struct store_ops store_inmemory = {
     .close = close_store,
     .get = get,
     .len = len,
+    .bytes = bytes,
     .each = each,
     .putall = putall,
     .sessions = sessions,

@@ -31,6 +31,30 @@ static int wait_until_loaded(struct redis *self, int for_ms, const struct log *l
     }
 }
 
+/* The predecessor's Redis may come up later than this leader, after the machine's restart. */
+static int connect_within(struct redis *self, int for_ms, const struct log *log, struct error *err)
+{
+    uint64_t until = clock_now_ns(&clock_system) + (uint64_t)for_ms * 1000000u;
+    int pause_ms = FIRST_PAUSE_MS, status;
+    bool told = false;
+
+    for (;;) {
+        struct error why = ERROR_INIT;
+
+        status = redis_connect(self, &why);
+        if (status != ERR_UNAVAILABLE || clock_now_ns(&clock_system) >= until) {
+            if (status != OK && err)
+                *err = why;
+            return status;
+        }
+        if (!told)
+            log_write(log, LOG_WARN, "state", "%s; waiting for it for at most %d s", why.message, for_ms / 1000);
+        told = true;
+        poll(NULL, 0, pause_ms);
+        pause_ms = pause_ms * 2 < LAST_PAUSE_MS ? pause_ms * 2 : LAST_PAUSE_MS;
+    }
+}
+
 static int open_redis(void *priv, const struct store_options *options, struct error *err)
 {
     struct redis *self = priv;
@@ -47,7 +71,7 @@ static int open_redis(void *priv, const struct store_options *options, struct er
     self->probes = options->probes;
     if (!self->host)
         return FAIL(err, ERR_MEMORY, "no memory for Redis' address");
-    status = redis_connect(self, err);
+    status = connect_within(self, options->connect_ms, options->log, err);
     if (status != OK)
         return status;
     return wait_until_loaded(self, options->loading_ms ? options->loading_ms : DEFAULT_LOADING_MS, options->log, err);
@@ -95,6 +119,7 @@ const struct store_ops store_redis = {
     .reopen = reopen,
     .get = redis_get,
     .len = redis_len,
+    .bytes = redis_bytes,
     .each = redis_each,
     .putall = redis_putall,
     .sessions = redis_sessions,

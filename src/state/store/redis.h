@@ -59,6 +59,7 @@ int redis_refused(struct redis *self, const char *reply, struct error *err);
 const char *redis_hash_name(char text[NAME_MAX_BYTES], const char *prefix, enum store_name store, const char *id);
 int redis_get(void *priv, enum store_name store, const char *id, const char *key, struct blob **out, struct error *err);
 int redis_len(void *priv, enum store_name store, const char *id, size_t *out, struct error *err);
+int redis_bytes(void *priv, enum store_name store, const char *id, size_t *out, struct error *err);
 int redis_each(void *priv, enum store_name store, const char *id, store_visit visit, void *context, struct error *err);
 int redis_sessions(void *priv, store_visit_session visit, void *context, struct error *err);
 

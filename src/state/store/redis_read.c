@@ -110,6 +110,46 @@ int redis_len(void *priv, enum store_name store, const char *id, size_t *out, st
     return status;
 }
 
+/* Lengths of up to WINDOW fields in one round trip. */
+static int add_lengths(struct redis *self, const char *hash, redisReply **fields, size_t n, size_t *sum,
+                       struct error *err)
+{
+    int status = OK;
+
+    for (size_t i = 0; i < n && status == OK; i++)
+        status = redis_command(self, err, "HSTRLEN", hash, fields[i]->str, NULL);
+    if (status == OK)
+        status = redis_flush(self, err);
+    for (size_t i = 0; i < n && status == OK; i++) {
+        redisReply *reply = NULL;
+
+        status = redis_reply(self, &reply, err);
+        if (status == OK)
+            *sum += strlen(fields[i]->str) + (reply->type == REDIS_REPLY_INTEGER ? (size_t)reply->integer : 0);
+        freeReplyObject(reply);
+    }
+    return status;
+}
+
+int redis_bytes(void *priv, enum store_name store, const char *id, size_t *out, struct error *err)
+{
+    struct redis *self = priv;
+    char hash[NAME_MAX_BYTES];
+    redisReply *fields = NULL;
+    int status = redis_command(self, err, "HKEYS", redis_hash_name(hash, "", store, id), NULL);
+
+    *out = 0;
+    if (status == OK)
+        status = redis_ask(self, &fields, err);
+    for (size_t i = 0; status == OK && i < fields->elements; i += WINDOW) {
+        size_t n = fields->elements - i < WINDOW ? fields->elements - i : WINDOW;
+
+        status = add_lengths(self, hash, fields->element + i, n, out, err);
+    }
+    freeReplyObject(fields);
+    return status;
+}
+
 static int by_text(const void *a, const void *b)
 {
     return strcmp((*(redisReply *const *)a)->str, (*(redisReply *const *)b)->str);

@@ -1,0 +1,58 @@
+#include "report/page.h"
+
+/* The colours are those of Okabe and Ito, which colour-blind people tell apart, lightened for a dark ground. */
+const char *const page_style[] = {
+    ":root{color-scheme:light "
+    "dark;--bg:#fff;--fg:#1b1f24;--dim:#57606a;--line:#d5dae0;--panel:#f5f7f9;--bad:#b3400a;--good:#00684a;"
+    "--c0:#0072b2;--c1:#d55e00;--c2:#009e73;--c3:#a8508a;--c4:#b8860b;--c5:#3a9ad9;--c6:#6b6b6b;--c7:#5b3fa0;"
+    "--ok:#7fb3d5;--fail:#d55e00;--refuse:#a8508a;--drop:#b5bbc2;--open:#e0c36a;--strike:#1b1f24;--back:#009e73}\n",
+    "@media "
+    "(prefers-color-scheme:dark){:root{--bg:#14181d;--fg:#e4e8ec;--dim:#9aa5b1;--line:#353d46;--panel:#1c2229;--bad:#"
+    "ff9a62;--good:#4fd1a5;"
+    "--c0:#56b4e9;--c1:#f08a4b;--c2:#3ec9a0;--c3:#dd8fc0;--c4:#e6b84c;--c5:#8fd0ff;--c6:#b0b0b0;--c7:#b39ddb;"
+    "--ok:#3d7fae;--fail:#f08a4b;--refuse:#dd8fc0;--drop:#5a646f;--open:#a8893a;--strike:#f2f4f6;--back:#3ec9a0}}\n",
+    "*{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--fg);font:15px/1.5 system-ui,\"Segoe "
+    "UI\",\"DejaVu Sans\",sans-serif}"
+    "main{max-width:1080px;margin:0 auto;padding:24px 20px 60px}h1{font-size:1.6rem;line-height:1.25;margin:0 0 "
+    "4px;overflow-wrap:anywhere}"
+    "h2{font-size:1.1rem;margin:36px 0 10px;padding-bottom:4px;border-bottom:1px solid var(--line)}p{margin:6px 0}"
+    ".sum{color:var(--dim);margin:0 0 "
+    "16px}.bad{color:var(--bad);font-weight:600}.good{color:var(--good);font-weight:600}.note,.none{color:var(--dim);"
+    "font-size:.87rem}"
+    "dl.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(128px,1fr));gap:10px;margin:0}"
+    ".tiles div{background:var(--panel);border-radius:6px;padding:9px 12px}.tiles "
+    "dt{color:var(--dim);font-size:.8rem}.tiles "
+    "dd{margin:0;font-size:1.2rem;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}\n",
+    ".two{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:18px}@media "
+    "(max-width:720px){.two{grid-template-columns:minmax(0,1fr)}main{padding:16px 12px 40px}}"
+    "figure{margin:0;min-width:0}figcaption{font-weight:600;font-size:.92rem;margin-bottom:2px}.full{margin-top:6px}"
+    "svg{display:block;width:100%;height:auto}svg text{font-size:12px;fill:var(--dim)}svg text.label{fill:var(--fg)}"
+    ".wide{overflow-x:auto}.wide svg{min-width:760px}.swatch{display:inline-block;width:24px;height:10px;flex:none}"
+    "ul.key{list-style:none;display:flex;flex-wrap:wrap;gap:2px 16px;padding:0;margin:2px "
+    "0;font-size:.83rem;color:var(--dim)}ul.key li{display:flex;gap:6px;align-items:center;overflow-wrap:anywhere}\n",
+    ".grid{stroke:var(--line);stroke-width:1;fill:none}.axis{stroke:var(--dim);stroke-width:1;fill:none}.round{stroke:"
+    "var(--line);stroke-width:1;fill:none}"
+    ".curve{fill:none;stroke-width:1.9;stroke-linejoin:round;stroke-linecap:round}.dot{stroke:none}"
+    ".curve.c0{stroke:var(--c0)}.curve.c1{stroke:var(--c1);stroke-dasharray:7 "
+    "3}.curve.c2{stroke:var(--c2);stroke-dasharray:2 3}.curve.c3{stroke:var(--c3);stroke-dasharray:9 3 2 3}"
+    ".curve.c4{stroke:var(--c4);stroke-dasharray:12 4}.curve.c5{stroke:var(--c5);stroke-dasharray:5 2 1 2 1 "
+    "2}.curve.c6{stroke:var(--c6);stroke-dasharray:4 4}.curve.c7{stroke:var(--c7);stroke-dasharray:1 4}"
+    ".dot.c0,.bar.c0{fill:var(--c0)}.dot.c1,.bar.c1{fill:var(--c1)}.dot.c2{fill:var(--c2)}.dot.c3{fill:var(--c3)}.dot."
+    "c4{fill:var(--c4)}.dot.c5{fill:var(--c5)}.dot.c6{fill:var(--c6)}.dot.c7{fill:var(--c7)}"
+    ".mark path{stroke:var(--fail);stroke-width:1;stroke-dasharray:3 3;fill:none}.mark "
+    ".head{fill:var(--fail);stroke:none}"
+    ".span{fill:none;stroke-width:8}.s0{stroke:var(--ok)}.s1{stroke:var(--fail)}.s2{stroke:var(--refuse)}.s3{stroke:"
+    "var(--drop)}.s4{stroke:var(--open)}"
+    ".under{stroke:var(--strike);stroke-width:1.6;fill:none}.struck "
+    ".head{fill:var(--strike);stroke:var(--bg);stroke-width:.8}.back{fill:var(--back);stroke:var(--bg);stroke-width:1}"
+    "\n",
+    "table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}th,td{padding:4px "
+    "10px;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}"
+    "th{color:var(--dim);font-weight:600;text-align:right}thead "
+    "th{vertical-align:bottom}th:first-child,td:first-child,.t{text-align:left}td.w{white-space:normal;overflow-wrap:"
+    "anywhere;text-align:left;min-width:180px}"
+    ".scroll{overflow:auto;max-height:480px}details{margin:10px 0}summary{cursor:pointer;padding:4px 0}"
+    "pre{background:var(--panel);border-radius:6px;padding:12px;overflow:auto;max-height:560px;font-size:.8rem;line-"
+    "height:1.45}code{background:var(--panel);border-radius:4px;padding:2px 6px;overflow-wrap:anywhere}"
+    "@media print{.scroll,pre{max-height:none}}",
+    NULL};
