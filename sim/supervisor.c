@@ -11,13 +11,14 @@
 #include <unistd.h>
 
 #include "util/clock.h"
+#include "util/grow.h"
 
 struct supervisor {
     struct supervisor_hooks hooks;
     int signal_fd, notify_fd;
     sigset_t old_mask;
     struct process **processes; /* every one ever started */
-    size_t num_processes, capacity;
+    size_t num_processes;
     struct supervisor_timer *timers; /* by due time */
     int interrupts, last_interrupt;
     struct error failure;
@@ -76,15 +77,10 @@ static int remember(struct supervisor *supervisor, struct process *process, stru
     for (size_t i = 0; i < supervisor->num_processes; i++)
         if (supervisor->processes[i] == process)
             return OK;
-    if (supervisor->num_processes == supervisor->capacity) {
-        size_t capacity = supervisor->capacity ? 2 * supervisor->capacity : 16;
-        struct process **grown = realloc(supervisor->processes, capacity * sizeof(struct process *));
-
-        if (!grown)
-            return FAIL(err, ERR_MEMORY, "out of memory");
-        supervisor->processes = grown;
-        supervisor->capacity = capacity;
-    }
+    struct process **grown = grow(supervisor->processes, supervisor->num_processes, sizeof(struct process *));
+    if (!grown)
+        return FAIL(err, ERR_MEMORY, "out of memory");
+    supervisor->processes = grown;
     supervisor->processes[supervisor->num_processes++] = process;
     return OK;
 }

@@ -71,7 +71,7 @@ void sessions_leave(struct leader *leader); /* ends what runs, then leader_left;
 void sessions_fini(struct leader *leader);
 json_t *sessions_find(const struct leader *leader, const char *session_id, struct blob **model); /* new reference */
 
-/* sessions_stored.c: what is stored of sessions, for REST. */
+/* rest_stored.c: what is stored of sessions, for REST. */
 void sessions_list(struct leader *leader, struct http_exchange *exchange);
 void sessions_drop(struct leader *leader, struct http_exchange *exchange, const char *id, struct span body);
 

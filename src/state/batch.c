@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/grow.h"
+
 struct state_batch *state_batch_new(void)
 {
     struct state_batch *batch = calloc(1, sizeof *batch);
@@ -51,18 +53,12 @@ const struct batch_group *state_batch_group(const struct state_batch *batch, enu
 
 static struct batch_group *insert(struct state_batch *batch, size_t i, enum store_name store, char *id)
 {
-    struct batch_group *group;
+    struct batch_group *groups = grow(batch->groups, batch->n, sizeof *groups), *group;
 
-    if (batch->n == batch->capacity) {
-        size_t capacity = batch->capacity ? 2 * batch->capacity : 8;
-        struct batch_group *groups = realloc(batch->groups, capacity * sizeof *groups);
-
-        if (!groups)
-            return NULL;
-        batch->groups = groups;
-        batch->capacity = capacity;
-    }
-    group = batch->groups + i;
+    if (!groups)
+        return NULL;
+    batch->groups = groups;
+    group = groups + i;
     memmove(group + 1, group, (batch->n - i) * sizeof *group);
     *group = (struct batch_group){.store = store, .id = id};
     batch->n++;

@@ -17,7 +17,7 @@ struct batch_group {
 
 struct state_batch {
     struct batch_group *groups; /* by store and id, ascending */
-    size_t n, capacity;
+    size_t n;
     int64_t round; /* for the probes; -1: of none */
 };
 

@@ -11,6 +11,7 @@
 #include "state/checkpoint.h"
 #include "state/checkpoint_folder.h"
 #include "util/crash_point.h"
+#include "util/grow.h"
 
 void checkpoint_plain_name(char name[CHECKPOINT_NAME_MAX], const char *session_id)
 {
@@ -24,7 +25,7 @@ static void kept_name(char name[CHECKPOINT_NAME_MAX], const char *session_id, in
 
 struct rounds {
     int64_t *numbers;
-    size_t n, capacity;
+    size_t n;
 };
 
 /* The round in a kept file's name; -1: it is none. */
@@ -41,15 +42,11 @@ static int64_t round_of(const char *name, const char *plain)
 
 static int add_round(struct rounds *rounds, int64_t number)
 {
-    if (rounds->n == rounds->capacity) {
-        size_t capacity = rounds->capacity ? 2 * rounds->capacity : 16;
-        int64_t *grown = realloc(rounds->numbers, capacity * sizeof *grown);
+    int64_t *grown = grow(rounds->numbers, rounds->n, sizeof *grown);
 
-        if (!grown)
-            return ERR_MEMORY;
-        rounds->numbers = grown;
-        rounds->capacity = capacity;
-    }
+    if (!grown)
+        return ERR_MEMORY;
+    rounds->numbers = grown;
     rounds->numbers[rounds->n++] = number;
     return OK;
 }

@@ -6,10 +6,10 @@
 #include <jansson.h>
 
 #include "state/state_internal.h"
+#include "util/grow.h"
 
 struct filling {
     struct state_snapshot *snapshot;
-    size_t capacity;
     enum store_name store;
 };
 
@@ -18,15 +18,11 @@ static int add(void *context, const char *key, struct blob *value)
     struct filling *filling = context;
     struct state_snapshot *snapshot = filling->snapshot;
 
-    if (snapshot->n == filling->capacity) {
-        size_t capacity = filling->capacity ? 2 * filling->capacity : 64;
-        struct state_entry *entries = realloc(snapshot->entries, capacity * sizeof *entries);
+    struct state_entry *entries = grow(snapshot->entries, snapshot->n, sizeof *entries);
 
-        if (!entries)
-            return ERR_MEMORY;
-        snapshot->entries = entries;
-        filling->capacity = capacity;
-    }
+    if (!entries)
+        return ERR_MEMORY;
+    snapshot->entries = entries;
     snapshot->entries[snapshot->n] = (struct state_entry){filling->store, strdup(key), blob_ref(value)};
     snapshot->n++;
     return snapshot->entries[snapshot->n - 1].key ? OK : ERR_MEMORY;
@@ -100,7 +96,7 @@ static int note(void *context, const char *id, double time)
             see(&listing->sessions[i], listing, time);
             return OK;
         }
-    sessions = realloc(listing->sessions, (listing->n + 1) * sizeof *sessions);
+    sessions = grow(listing->sessions, listing->n, sizeof *sessions);
     if (!sessions)
         return ERR_MEMORY;
     listing->sessions = sessions;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/grow.h"
+
 /* A hostile body must not make us keep millions of findings; what is past this is only counted. */
 enum { MAX_KEPT = 1000 };
 
@@ -18,7 +20,7 @@ struct finding {
 
 struct diags {
     struct finding *findings;
-    size_t num_findings, capacity;
+    size_t num_findings;
     char **files;
     size_t num_files;
     size_t num_errors, num_warnings;
@@ -50,7 +52,7 @@ static long file_rank(struct diags *diags, const char *file)
     for (size_t i = 0; i < diags->num_files; i++)
         if (!strcmp(diags->files[i], file))
             return (long)i;
-    char **files = realloc(diags->files, (diags->num_files + 1) * sizeof *files);
+    char **files = grow(diags->files, diags->num_files, sizeof *files);
     if (!files)
         return -1;
     diags->files = files;
@@ -88,14 +90,11 @@ static char *format_line(struct diag_place place, bool is_error, const char *for
 
 static struct finding *add_finding(struct diags *diags)
 {
-    if (diags->num_findings == diags->capacity) {
-        size_t capacity = diags->capacity ? 2 * diags->capacity : 16;
-        struct finding *findings = realloc(diags->findings, capacity * sizeof *findings);
-        if (!findings)
-            return NULL;
-        diags->findings = findings;
-        diags->capacity = capacity;
-    }
+    struct finding *findings = grow(diags->findings, diags->num_findings, sizeof *findings);
+
+    if (!findings)
+        return NULL;
+    diags->findings = findings;
     return &diags->findings[diags->num_findings];
 }
 

@@ -19,7 +19,8 @@ for name in shakespeare timeseries; do
         fail "$name, resolved: $(cat "$name.log")"
     cmp "$name/model.safetensors" "$name-again/model.safetensors" || fail "$name: its resolved scenario gives another model"
 done
-# What goes wrong in each of these, and what holds in spite of it, stands in the file. The two big ones and chaos run in tests of their own.
+# What goes wrong in each of these, and what holds in spite of it, stands in the file. test_determinism.py runs
+# the quickstart, bench/rounds the peer baseline, chaos.py (make check-full) chaos.
 for file in "$source"/scenarios/*.yaml; do
     name=$(basename "$file" .yaml)
     case $name in

@@ -4,6 +4,7 @@
 
 #include "state/batch.h"
 #include "util/clock.h"
+#include "util/grow.h"
 
 /* One of the five stores under one id. */
 struct memory_store {
@@ -20,7 +21,7 @@ struct term {
 
 struct inmemory {
     struct memory_store *stores; /* by name and id, ascending */
-    size_t n, capacity;
+    size_t n;
     struct term *terms;
     size_t num_terms;
 };
@@ -128,15 +129,10 @@ static struct memory_store *make(struct inmemory *self, enum store_name name, co
 
     if (found)
         return &self->stores[i];
-    if (self->n == self->capacity) {
-        size_t capacity = self->capacity ? 2 * self->capacity : 8;
-        struct memory_store *stores = realloc(self->stores, capacity * sizeof *stores);
-
-        if (!stores)
-            return NULL;
-        self->stores = stores;
-        self->capacity = capacity;
-    }
+    struct memory_store *stores = grow(self->stores, self->n, sizeof *stores);
+    if (!stores)
+        return NULL;
+    self->stores = stores;
     copy = strdup(id);
     if (!copy)
         return NULL;
@@ -243,7 +239,7 @@ static struct term *term_of(struct inmemory *self, const char *cluster)
     for (size_t i = 0; i < self->num_terms; i++)
         if (strcmp(self->terms[i].cluster, cluster) == 0)
             return &self->terms[i];
-    terms = realloc(self->terms, (self->num_terms + 1) * sizeof *terms);
+    terms = grow(self->terms, self->num_terms, sizeof *terms);
     if (!terms)
         return NULL;
     self->terms = terms;
